@@ -1,0 +1,27 @@
+"""The Flask application."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from flask import Flask
+
+from decision.api import decisions, events, health, openapi, policy, problem
+from decision.wiring import Home, Shop
+
+
+def create_app(shop: Shop) -> Flask:
+    """Return the application that serves a shop."""
+    app = Flask("encore")
+    problem.register(app)
+    for room in (decisions, events, policy, health, openapi):
+        app.register_blueprint(room.blueprint(shop))
+    return app
+
+
+def from_environment() -> Flask:
+    """Return the application for the home folder in ENCORE_HOME; what a server's workers call."""
+    shop = Shop(Home(Path(os.environ.get("ENCORE_HOME", "."))))
+    shop.follow()
+    return create_app(shop)

@@ -1,0 +1,233 @@
+"""`POST /v1/decisions` and `GET /v1/decisions/{id}`."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+from datetime import datetime
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from decision.api import parsing
+from decision.api.problem import answer
+from decision.api.schemas import (
+    ActionAnswer,
+    ActionChance,
+    Contribution,
+    DecisionAnswer,
+    DecisionQuestion,
+    DecisionRecord,
+    Money,
+    Odds,
+    ReasonAnswer,
+    RejectedAnswer,
+    RewardAnswer,
+)
+from decision.errors import IdempotencyMismatch, InvalidInput, NotFound
+from decision.flow.decide import decide
+from decision.money import from_micros, to_micros
+from decision.programme.model import Programme
+from decision.programme.section import unknown
+from decision.records import (
+    CONTROL,
+    CONTROL_ACTION,
+    Action,
+    Decision,
+    DecisionRequest,
+    Order,
+    Reason,
+    Reward,
+    action_named,
+)
+from decision.stages.context import check_features
+from decision.stages.explanation import contributions
+from decision.wiring import Shop, utc_now
+
+log = logging.getLogger("encore")
+BODY_LIMIT = 64 * 1024
+_decoder = msgspec.json.Decoder(DecisionQuestion)
+
+
+def blueprint(shop: Shop) -> Blueprint:
+    """Return the routes of decisions."""
+    routes = Blueprint("decisions", __name__)
+
+    @routes.post("/v1/decisions")
+    def post_decision() -> Response:
+        question = parsing.decode(parsing.body_of(request, limit=BODY_LIMIT), _decoder)
+        key = parsing.idempotency_key(request.headers.get("Idempotency-Key"))
+        programme = shop.serving.programme
+        asked = read_question(question, key=key, programme=programme)
+        now = utc_now()
+        try:
+            decision = decide(asked, serving=shop.serving, ledger=shop.ledger, now=now)
+        except (InvalidInput, IdempotencyMismatch):
+            raise
+        except Exception as fault:
+            # The till never waits on us: any fault answers control, and is counted.
+            shop.count_fault(type(fault).__name__)
+            log.exception("decision answered control after a fault")
+            return answer(fallback(asked, now=now))
+        return answer(decision_answer(decision, programme))
+
+    @routes.get("/v1/decisions/<decision_id>")
+    def get_decision(decision_id: str) -> Response:
+        decision = shop.ledger.decision(decision_id)
+        if decision is None:
+            raise NotFound(f"Expected a decision {decision_id!r}, found none.", hint="Ids are case sensitive.")
+        return answer(decision_record(decision, shop))
+
+    return routes
+
+
+def read_question(question: DecisionQuestion, *, key: str | None, programme: Programme) -> DecisionRequest:
+    """Return the request in a question, checked against the programme. Raises `InvalidInput` saying where."""
+    if key is not None and question.decision_id is not None:
+        raise InvalidInput(
+            "Expected a decision_id or an Idempotency-Key, found both.",
+            hint="Either alone makes a retry safe.",
+            pointer="$.decision_id",
+        )
+    programme.check_store(question.store, pointer="$.store")
+    facts = question.order
+    order = Order(
+        order_id=facts.order_id,
+        total_micros=_micros(facts.total, programme, "$.order.total"),
+        discount_micros=_micros(facts.discount, programme, "$.order.discount") if facts.discount else 0,
+        products=facts.products,
+        item_count=facts.item_count,
+    )
+    named = question.candidates
+    return DecisionRequest(
+        decision_id=question.decision_id or (parsing.id_from_key(key) if key else new_decision_id(utc_now())),
+        customer_id=question.customer_id,
+        trigger=question.trigger,
+        order=order,
+        store=question.store,
+        fingerprint=hashlib.sha256(msgspec.json.encode(question, order="sorted")).hexdigest(),
+        features=check_features(question.features, programme.features),
+        offers=_named(named.offers if named else None, tuple(programme.offers), "offer"),
+        channels=_named(named.channels if named else None, tuple(programme.channels), "channel"),
+        consent={channel: question.consent[channel] for channel in _channels(question, programme)},
+    )
+
+
+def new_decision_id(now: datetime) -> str:
+    """Return a fresh id that sorts by time: 12 hexadecimal digits of milliseconds, then 20 at random."""
+    return f"{int(now.timestamp() * 1000):012x}{secrets.token_hex(10)}"
+
+
+def _micros(money: Money, programme: Programme, pointer: str) -> int:
+    if money.currency != programme.currency:
+        raise InvalidInput(
+            f"Expected the programme's currency {programme.currency} at {pointer}.currency, found {money.currency}.",
+            hint="Convert the amount before sending it.",
+            pointer=f"{pointer}.currency",
+        )
+    return to_micros(money.amount, pointer=f"{pointer}.amount")
+
+
+def _named(names: tuple[str, ...] | None, known: tuple[str, ...], what: str) -> frozenset[str] | None:
+    for place, name in enumerate(names or ()):
+        if name not in known:
+            pointer = f"$.candidates.{what}s[{place}]"
+            raise InvalidInput(f"At {pointer}: {unknown(what, name, known)}.", pointer=pointer)
+    return None if names is None else frozenset(names)
+
+
+def _channels(question: DecisionQuestion, programme: Programme) -> list[str]:
+    for name in question.consent:
+        if name not in programme.channels:
+            pointer = f"$.consent.{name}"
+            raise InvalidInput(f"At {pointer}: {unknown('channel', name, tuple(programme.channels))}.", pointer=pointer)
+    return list(question.consent)
+
+
+def fallback(asked: DecisionRequest, *, now: datetime) -> DecisionAnswer:
+    """Return the answer for a decision that a fault prevented: control, not written down."""
+    return DecisionAnswer(
+        decision_id=asked.decision_id,
+        action=_action_answer(CONTROL_ACTION, None, None),
+        propensity=1.0,
+        group=None,
+        policy_version="fallback",
+        decided_at=now,
+        expires_at=None,
+        reasons=(ReasonAnswer(Reason.FAULT.value, "Encore could not decide; nothing was written or promised"),),
+        rejected=(),
+        repurchase_odds=Odds(None, None),
+        recorded=False,
+    )
+
+
+def decision_answer(decision: Decision, programme: Programme) -> DecisionAnswer:
+    """Return a decision as the checkout reads it."""
+    return DecisionAnswer(
+        decision_id=decision.decision_id,
+        action=_action_answer(action_named(decision.action_id), decision.coupon, programme),
+        propensity=decision.propensity,
+        group=decision.group.value,
+        policy_version=decision.policy_version,
+        decided_at=decision.decided_at,
+        expires_at=decision.expires_at,
+        reasons=tuple(ReasonAnswer(code, detail) for code, detail in decision.reasons),
+        rejected=tuple(RejectedAnswer(r.action_id, r.reason.value, r.detail) for r in decision.rejected),
+        repurchase_odds=Odds(
+            with_offer=decision.prediction("repurchase", decision.action_id),
+            without_offer=decision.prediction("repurchase", CONTROL),
+        ),
+        recorded=True,
+    )
+
+
+def _action_answer(action: Action, coupon: str | None, programme: Programme | None) -> ActionAnswer:
+    offer = programme.offers.get(action.offer) if programme and not action.is_control else None
+    terms: dict[str, object] = dict(offer.terms) if offer else {}
+    if offer and programme and offer.min_basket_micros:
+        terms["min_basket"] = Money(from_micros(offer.min_basket_micros, programme.currency), programme.currency)
+    kind = offer.kind if offer else "none"
+    return ActionAnswer(action.action_id, action.offer, action.channel, kind, terms, coupon)
+
+
+def decision_record(decision: Decision, shop: Shop) -> DecisionRecord:
+    """Return a past decision with its distribution, context, reward so far, and what moved it."""
+    programme = shop.serving.programme
+    return DecisionRecord(
+        **msgspec.structs.asdict(decision_answer(decision, programme)),
+        customer_id=decision.customer_id,
+        trigger=decision.trigger,
+        store=decision.store,
+        order_id=decision.order_id,
+        distribution=tuple(
+            ActionChance(
+                action_id,
+                chance,
+                decision.prediction("repurchase", action_id),
+                decision.prediction("value", action_id),
+            )
+            for action_id, chance in zip(decision.allowed, decision.distribution, strict=True)
+        ),
+        context=dict(decision.context),
+        contributions=tuple(
+            Contribution(name, decision.context[name], round(effect, 4))
+            for name, effect in contributions(decision, programme, shop.champion_of(decision.policy_version))
+        ),
+        reward=_reward_answer(shop.ledger.reward(decision.decision_id), programme.currency),
+    )
+
+
+def _reward_answer(reward: Reward | None, currency: str) -> RewardAnswer | None:
+    if reward is None:
+        return None
+    return RewardAnswer(
+        status=reward.status.value,
+        visited=reward.visited,
+        repurchased=reward.repurchased,
+        redeemed=reward.redeemed,
+        revenue=from_micros(reward.revenue_micros, currency),
+        margin=from_micros(reward.margin_micros, currency),
+        cost=from_micros(reward.cost_micros, currency),
+        value=from_micros(reward.value_micros, currency),
+    )

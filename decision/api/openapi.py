@@ -1,0 +1,125 @@
+"""`/openapi.json`, built from the same records that validate, and `/docs`, a page to read it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, render_template
+
+from decision import __version__
+from decision.api.events import EventBatch
+from decision.api.problem import answer
+from decision.api.schemas import DecisionAnswer, DecisionQuestion, DecisionRecord, EventReceipt, PolicyAnswer, Problem
+from decision.flow.observe import Event
+from decision.wiring import Shop
+
+_COMPONENTS = (DecisionQuestion, DecisionAnswer, DecisionRecord, Event, EventBatch, EventReceipt, PolicyAnswer, Problem)
+_QUESTION = {
+    "decision_id": "demo-1",
+    "customer_id": "C-1001",
+    "trigger": "purchase",
+    "order": {"order_id": "O-1", "total": {"amount": "59.90", "currency": "EUR"}, "item_count": 2},
+}
+_EVENT = {
+    "event": "Order Completed",
+    "message_id": "m-1",
+    "customer_id": "C-1001",
+    "timestamp": "2026-11-20T10:00:00Z",
+    "properties": {"order_id": "O-2", "revenue": "42.00", "currency": "EUR"},
+}
+
+
+def blueprint(shop: Shop) -> Blueprint:
+    """Return the routes of the description."""
+    routes = Blueprint("openapi", __name__, template_folder="templates")
+    described = document()
+
+    @routes.get("/openapi.json")
+    def get_openapi() -> Response:
+        return answer(described)
+
+    @routes.get("/docs")
+    def get_docs() -> str:
+        return render_template("docs.html", api=described, programme=shop.serving.programme, dumps=_pretty)
+
+    return routes
+
+
+def document() -> dict[str, Any]:
+    """Return the OpenAPI 3.1 description of the service."""
+    _, components = msgspec.json.schema_components(_COMPONENTS, ref_template="#/components/schemas/{name}")
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Encore",
+            "version": __version__,
+            "description": "Which incentive, through which channel, for this customer, after a purchase or return.",
+        },
+        "paths": {
+            "/v1/decisions": {"post": _post_decision()},
+            "/v1/decisions/{decision_id}": {"get": _get_decision()},
+            "/v1/events": {"post": _post_events()},
+            "/v1/policy": {"get": _get("What serves now", "getPolicy", "PolicyAnswer")},
+            "/livez": {"get": _get("Is the process up?", "livez")},
+            "/readyz": {"get": _get("Can it decide?", "readyz", problems=(503,))},
+        },
+        "components": {"schemas": components},
+    }
+
+
+def _post_decision() -> dict[str, Any]:
+    key = {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "Makes a retry safe: the same key gives the same answer. Use it or `decision_id`, not both.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+    }
+    return {
+        "summary": "Decide what to give a customer now",
+        "operationId": "postDecision",
+        "parameters": [key],
+        "requestBody": _body({"$ref": "#/components/schemas/DecisionQuestion"}, _QUESTION),
+        "responses": _responses("DecisionAnswer", (400, 413, 415, 422)),
+    }
+
+
+def _get_decision() -> dict[str, Any]:
+    found = _get("A past decision, with the whole distribution and why", "getDecision", "DecisionRecord", (404, 503))
+    found["parameters"] = [{"name": "decision_id", "in": "path", "required": True, "schema": {"type": "string"}}]
+    return found
+
+
+def _post_events() -> dict[str, Any]:
+    either = {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Event", "EventBatch")]}
+    return {
+        "summary": "Tell what happened: one event or a batch",
+        "operationId": "postEvents",
+        "requestBody": _body(either, _EVENT),
+        "responses": _responses("EventReceipt", (400, 413, 415, 422, 503)),
+    }
+
+
+def _get(summary: str, name: str, schema: str | None = None, problems: tuple[int, ...] = ()) -> dict[str, Any]:
+    return {"summary": summary, "operationId": name, "responses": _responses(schema, problems)}
+
+
+def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
+
+
+def _responses(schema: str | None, problems: tuple[int, ...]) -> dict[str, Any]:
+    content = {"$ref": f"#/components/schemas/{schema}"} if schema else {"type": "object"}
+    responses: dict[str, Any] = {"200": {"description": "OK", "content": {"application/json": {"schema": content}}}}
+    for status in problems:
+        responses[str(status)] = {
+            "description": "A problem (RFC 9457)",
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    return responses
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

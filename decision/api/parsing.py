@@ -1,0 +1,83 @@
+"""From bytes to validated records; every mistake says where it is and what was expected."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TypeVar
+
+import msgspec
+from flask import Request, abort
+
+from decision.api.problem import BadJson
+from decision.errors import InvalidInput
+
+T = TypeVar("T")
+_FIELD = re.compile(r"(?:unknown|required) field `([^`]*)`")
+
+
+def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """Return the body as the decoder's type.
+
+    Raises
+    ------
+    BadJson : the body is not JSON.
+    InvalidInput : a field is unknown, missing, or of the wrong type; `pointer` says which.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        _check_json(body)
+        raise _mistake(str(error)) from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadJson(f"Expected JSON, found something else: {error}.", hint="Send UTF-8 JSON.") from None
+
+
+def _check_json(body: bytes) -> None:
+    """Raise `BadJson` when a body that has the wrong shape is not even JSON: the shape is read as it comes."""
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadJson(f"Expected JSON, found something else: {error}.", hint="Send UTF-8 JSON.") from None
+
+
+def _mistake(text: str) -> InvalidInput:
+    sentence, _, place = text.partition(" - at `")
+    pointer = place.rstrip("`") or "$"
+    if field := _FIELD.search(sentence):
+        pointer = f"{pointer}.{field[1]}"
+    return InvalidInput(f"At {pointer}: {sentence}.", hint="See /docs for the shape of the body.", pointer=pointer)
+
+
+def body_of(request: Request, *, limit: int) -> bytes:
+    """Return the body of a request of at most `limit` bytes; answers 413 or 415 otherwise."""
+    if request.mimetype not in ("application/json", ""):
+        abort(415)
+    if (request.content_length or 0) > limit:
+        abort(413)
+    request.max_content_length = limit
+    return request.get_data(cache=False)
+
+
+def idempotency_key(header: str | None) -> str | None:
+    """Return the key of an Idempotency-Key header, quoted as in the draft or bare as commonly sent.
+
+    Raises
+    ------
+    InvalidInput : it is empty or longer than 200 characters.
+    """
+    if header is None:
+        return None
+    key = header.strip()
+    if len(key) >= 2 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    if not 0 < len(key) <= 200:
+        raise InvalidInput(
+            f"Expected an Idempotency-Key of 1 to 200 characters, found {len(key)}.", pointer="Idempotency-Key"
+        )
+    return key
+
+
+def id_from_key(key: str) -> str:
+    """Return the decision id that stands for an idempotency key."""
+    return "key-" + hashlib.sha256(key.encode()).hexdigest()[:40]

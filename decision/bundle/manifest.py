@@ -1,0 +1,61 @@
+"""What a policy bundle says of itself: a JSON manifest beside one file of plain arrays."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+import msgspec
+
+FORMAT = 1
+POLICIES = ("greedy_uplift", "thompson")
+
+
+class ColumnSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A column of the encoder; see `stages.context.Column`."""
+
+    name: str
+    levels: tuple[str, ...] = ()
+    centre: float = 0.0
+    scale: float = 1.0
+    log: bool = False
+    missing: bool = False
+
+
+class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a bundle comes from: enough to find its run and its data again."""
+
+    learner: str
+    run_id: str
+    data_sha256: str
+    rows: int
+    seed: int
+    programme_digest: str
+    encore_version: str
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The manifest. `heads` maps a component to the kind of model that predicts it.
+
+    `trained_through`: decisions made before this moment have been learned from; the bandit starts there.
+    `arrays_sha256` is the hash of `arrays.npz`; `version` ends in a hash over all other fields.
+    """
+
+    format: int
+    created_at: datetime
+    policy: str
+    actions: tuple[str, ...]
+    columns: tuple[ColumnSpec, ...]
+    heads: dict[str, str]
+    draws: int
+    seed: int
+    trained_through: datetime
+    arrays_sha256: str
+    provenance: Provenance
+    version: str = ""
+
+    def versioned(self) -> Manifest:
+        """Return the manifest with the version that its content gives."""
+        bare = msgspec.structs.replace(self, version="")
+        digest = hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest()[:10]
+        return msgspec.structs.replace(self, version=f"{self.created_at:%Y%m%d}-{digest}")

@@ -1,0 +1,188 @@
+"""The `encore` command. Offline commands (train, evaluate, …) come from the entry points `encore.commands`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import click
+
+from decision import __version__
+from decision.errors import EncoreError, InvalidProgramme
+from decision.flow.learn import learn as learn_once
+from decision.flow.promotion import champion_version
+from decision.flow.promotion import rollback as roll_back
+from decision.flow.sweep import sweep
+from decision.programme.template import write_template
+from decision.wiring import Home, utc_now
+
+OFFLINE = "encore.commands"
+
+
+class Commands(click.Group):
+    """Own commands and those of the offline rooms; an Encore error becomes a sentence and exit code 2."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*super().list_commands(ctx), *(point.name for point in entry_points(group=OFFLINE))})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, loading it from its entry point where it is an offline one."""
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        for point in entry_points(group=OFFLINE, name=cmd_name):
+            command = point.load()
+            assert isinstance(command, click.Command)
+            return command
+        return None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except InvalidProgramme as error:
+            for problem in error.problems:
+                click.echo(problem, err=True)
+            click.echo(f"{len(error.problems)} mistake(s) in the programme.", err=True)
+        except EncoreError as error:
+            click.echo(f"encore: {error}", err=True)
+        except ModuleNotFoundError as error:
+            if error.name not in ("causalml", "mlflow", "sklearn", "pandas", "pyarrow", "matplotlib", "scipy"):
+                raise
+            click.echo(f"encore: this command needs {error.name}: pip install 'encore[offline]'", err=True)
+        ctx.exit(2)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="encore")
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("."),
+    envvar="ENCORE_HOME",
+    show_default="this folder, or $ENCORE_HOME",
+    help="Folder of the shop: programme.toml, ledger.db, bundles/.",
+)
+@click.pass_context
+def main(ctx: click.Context, home: Path) -> None:
+    """Encore decides which incentive a customer gets after a purchase or a return, and learns from what follows.
+
+    \b
+    A new shop, step by step:
+      encore init                 write a commented programme.toml
+      encore check                explain every mistake in it
+      encore import trial …       past randomised trials become training data
+      encore train                fit candidates, log them to MLflow, write a policy bundle
+      encore evaluate             off-policy evaluation against the champion and constant policies
+      encore promote              through the gate
+      encore serve                answer decisions over HTTP
+      encore learn                mature rewards, update the bandit
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    ctx.obj = Home(home)
+
+
+@main.command()
+@click.pass_obj
+def init(home: Home) -> None:
+    """Write a commented programme.toml and an empty ledger."""
+    write_template(home.programme_path)
+    home.ledger()
+    click.echo(f"Wrote {home.programme_path}. Edit it, then run `encore check`.")
+
+
+@main.command()
+@click.pass_obj
+def check(home: Home) -> None:
+    """Explain every mistake in programme.toml, one a line with its place. Exit code 2 if there are any."""
+    programme = home.programme()
+    click.echo(
+        f"{programme.name}: {len(programme.offers)} offers, {len(programme.channels)} channels, "
+        f"{len(programme.actions)} actions with control, {len(programme.stores)} stores. No mistakes."
+    )
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, help="Port to listen on; 0 is not possible.")
+@click.option("--workers", default=2, show_default=True, help="Processes.")
+@click.option("--threads", default=4, show_default=True, help="Requests that each process works on at once.")
+@click.pass_obj
+def serve(home: Home, host: str, port: int, workers: int, threads: int) -> None:
+    """Answer decisions over HTTP. Promotions, rollbacks and new beliefs are picked up within a second."""
+    home.programme()
+    home.ledger()
+    os.environ["ENCORE_HOME"] = str(home.root.resolve())
+    # Decisions are small: more threads per matrix product only fight over the cores.
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    click.echo(f"Serving {home.root} at http://{host}:{port} (docs at /docs)")
+    Granian(
+        "decision.api.app:from_environment",
+        factory=True,
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=threads,
+        respawn_failed_workers=True,
+        log_level="warning",
+    ).serve()
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="One round, then stop.")
+@click.option("--every", default=30.0, show_default=True, help="Seconds between rounds.")
+@click.pass_obj
+def learn(home: Home, once: bool, every: float) -> None:
+    """Mature rewards, release budgets of expired offers, and update the bandit from what is final."""
+    ledger, bundles = home.ledger(), home.bundles
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    while True:
+        programme, now = home.programme(), utc_now()
+        swept = sweep(programme=programme, ledger=ledger, now=now)
+        if version := champion_version(ledger):
+            learned = learn_once(bundles.read(version), programme=programme, ledger=ledger, now=now)
+            if learned.outcomes or learned.replayed:
+                click.echo(f"{now:%H:%M:%S} learned {learned.outcomes} outcomes of {learned.buckets} days")
+        if swept.rewards or swept.expired:
+            click.echo(f"{now:%H:%M:%S} {swept.rewards} rewards, {swept.expired} offers expired")
+        if once or stop.wait(every):
+            return
+
+
+@main.command()
+@click.pass_obj
+def policy(home: Home) -> None:
+    """Show what serves now, and every promotion and rollback before it."""
+    ledger = home.ledger()
+    for promotion in ledger.promotions():
+        click.echo(
+            f"{promotion.at:%Y-%m-%d %H:%M:%S} {promotion.kind:8} {promotion.bundle_version}  {promotion.reason}"
+        )
+    click.echo(f"serving: {champion_version(ledger) or 'business as usual (nothing promoted yet)'}")
+
+
+@main.command()
+@click.option("--reason", required=True, help="Why, for the record.")
+@click.pass_obj
+def rollback(home: Home, reason: str) -> None:
+    """Make the champion before the present one serve again, at once."""
+    version = roll_back(bundles=home.bundles, ledger=home.ledger(), reason=reason, now=utc_now())
+    click.echo(f"{version} serves again.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

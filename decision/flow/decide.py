@@ -1,0 +1,118 @@
+"""The use case: which action for this customer, now?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from decision.errors import Conflict, IdempotencyMismatch, LedgerError
+from decision.ledger.base import Ledger
+from decision.policies.base import Situation
+from decision.records import CONTROL_ACTION, Customer, Decision, DecisionRequest, Group, Reservation
+from decision.serving import Serving
+from decision.stages import choice, context, eligibility, explanation, groups, guardrails
+
+ATTEMPTS = 20
+
+
+def decide(request: DecisionRequest, *, serving: Serving, ledger: Ledger, now: datetime) -> Decision:
+    """Return the decision for a request, durable before this returns; the same id gives the same decision.
+
+    Raises
+    ------
+    IdempotencyMismatch : the id exists with another body.
+    LedgerError : the ledger can't be read or written, or others kept getting there first.
+    """
+    if earlier := ledger.decision(request.decision_id):
+        return _same(earlier, request)
+    exhausted: frozenset[str] = frozenset()
+    for _ in range(ATTEMPTS):
+        customer = ledger.customer(request.customer_id)
+        proposal = propose(request, customer, serving=serving, ledger=ledger, now=now, exhausted=exhausted)
+        try:
+            ledger.record_decision(proposal.decision, proposal.reservations, seen_version=customer.version)
+            return proposal.decision
+        except Conflict as conflict:
+            if earlier := ledger.decision(request.decision_id):
+                return _same(earlier, request)
+            exhausted |= conflict.exhausted
+    raise LedgerError(f"Expected decision {request.decision_id} to be written within {ATTEMPTS} attempts.")
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A decision before it is written, and what it takes from budgets."""
+
+    decision: Decision
+    reservations: tuple[Reservation, ...]
+
+
+def propose(
+    request: DecisionRequest,
+    customer: Customer,
+    *,
+    serving: Serving,
+    ledger: Ledger,
+    now: datetime,
+    exhausted: frozenset[str] = frozenset(),
+) -> Proposal:
+    """Return what would be decided now, without writing it; `exhausted` are budgets just lost to others."""
+    programme = serving.programme
+    refusal = eligibility.assess(request, customer, programme.eligibility)
+    group = groups.assign(request.customer_id, salt=programme.salt, shares=programme.shares)
+    champion = serving.champion if group is Group.POLICY else None
+    situation = guardrails.Situation(
+        request=request,
+        customer=customer,
+        now=now,
+        used=ledger.used(programme.budget_key(budget, now) for budget in programme.budgets),
+        exhausted=exhausted,
+        basket_micros=request.order.total_micros,
+        catalogue=champion.index if champion else None,
+    )
+    untreated = refusal is not None or group is Group.HOLDOUT
+    allowed, rejected = ((CONTROL_ACTION,), ()) if untreated else guardrails.apply(programme, situation)
+    facts = context.build(request, customer, programme=programme, now=now)
+    valued = serving.value(allowed, facts, request.store)
+    policy, floor = serving.policy_of(group)
+    outlook = valued.outlook if valued else None
+    distribution = choice.with_floor(policy.distribution(Situation(request.trigger, allowed, outlook)), floor)
+    chosen = choice.sample(
+        distribution, draw=choice.draw_for(request.decision_id, salt=programme.salt, attempt=len(exhausted))
+    )
+    action = allowed[chosen]
+    decision = Decision(
+        decision_id=request.decision_id,
+        customer_id=request.customer_id,
+        trigger=request.trigger,
+        store=request.store,
+        order_id=request.order.order_id,
+        decided_at=now,
+        group=group,
+        action_id=action.action_id,
+        propensity=float(distribution[chosen]),
+        policy_version=serving.version,
+        allowed=tuple(a.action_id for a in allowed),
+        distribution=tuple(distribution.tolist()),
+        context=facts,
+        predictions=valued.by_name() if valued else {},
+        rejected=rejected,
+        reasons=explanation.reasons(group, refusal, serving, valued, chosen),
+        expires_at=programme.expires_at(action, now),
+        matures_at=programme.matures_at(now),
+        contact_cost_micros=programme.contact_cost_micros(action),
+        fingerprint=request.fingerprint,
+        coupon=explanation.coupon(action, request.decision_id, salt=programme.salt),
+    )
+    basket = request.order.total_micros
+    taken = guardrails.reservations(programme, action, store=request.store, basket_micros=basket, now=now)
+    return Proposal(decision, taken)
+
+
+def _same(earlier: Decision, request: DecisionRequest) -> Decision:
+    if earlier.fingerprint != request.fingerprint:
+        raise IdempotencyMismatch(
+            f"Expected the body that decision {request.decision_id} was first asked with, found another.",
+            hint="Use a new id for a new question.",
+        )
+    return earlier

@@ -1,0 +1,162 @@
+"""The contract of a ledger; `tests/ledger` runs it against every implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from decision.records import Customer, Decision, Outcome, Reservation, Reward
+from decision.stages.guardrails import Used
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A change of champion. `kind` is `promote` or `rollback`; `verdict` are the gate's sentences."""
+
+    bundle_version: str
+    kind: str
+    reason: str
+    verdict: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PosteriorRecord:
+    """A stored belief of the bandit, learned from all buckets of decisions made before `through`."""
+
+    bundle_version: str
+    sequence: int
+    through: datetime
+    n: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rewarded:
+    """A decision with its latest reward."""
+
+    decision: Decision
+    reward: Reward
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a decision's reservations come to: the money really spent, and whether its piece is kept."""
+
+    decision_id: str
+    amount_micros: int
+    keep_count: bool
+
+
+class Ledger(Protocol):
+    """Durable records. Every write has been committed when the call returns."""
+
+    def customer(self, customer_id: str) -> Customer:
+        """Return what is known of a customer; someone unknown has empty fields."""
+        ...
+
+    def used(self, budget_keys: Iterable[str]) -> dict[str, Used]:
+        """Return what is taken of each budget that has been used at all."""
+        ...
+
+    def decision(self, decision_id: str) -> Decision | None:
+        """Return a decision, or None."""
+        ...
+
+    def record_decision(self, decision: Decision, reservations: Sequence[Reservation], *, seen_version: int) -> None:
+        """Write a decision and take its budgets in one transaction.
+
+        Raises
+        ------
+        Conflict : a budget is exhausted (named in `exhausted`), the customer has had a decision since
+            `seen_version`, or the decision id exists; nothing is written.
+        """
+        ...
+
+    def record_outcomes(self, outcomes: Sequence[Outcome], *, now: datetime) -> int:
+        """Write outcomes whose message id is new, bring customers up to date, return how many were new."""
+        ...
+
+    def import_decisions(self, rewarded: Iterable[Rewarded]) -> int:
+        """Write finished decisions of the past with their rewards; those whose id exists are left as they are.
+
+        Returns how many were written.
+        """
+        ...
+
+    def outcomes_of(self, customer_id: str, *, start: datetime, end: datetime) -> list[Outcome]:
+        """Return a customer's outcomes in (start, end], oldest first."""
+        ...
+
+    def touched(self, *, after: int, limit: int) -> tuple[list[Decision], int]:
+        """Return decisions whose reward may have changed by outcomes numbered above `after`, and the new number."""
+        ...
+
+    def due(self, *, now: datetime, limit: int) -> list[Decision]:
+        """Return decisions that are mature at `now` and whose reward is not final."""
+        ...
+
+    def expired(self, *, now: datetime, limit: int) -> list[Decision]:
+        """Return decisions whose offer has expired while budgets are still held for them."""
+        ...
+
+    def reward(self, decision_id: str) -> Reward | None:
+        """Return the latest reward of a decision, or None."""
+        ...
+
+    def record_rewards(self, rewards: Sequence[Reward], settlements: Sequence[Settlement]) -> None:
+        """Append rewards and replace what decisions reserved by what they cost, in one transaction.
+
+        Earlier rewards of the same decision stay as history.
+        """
+        ...
+
+    def close_reservations(self, settlements: Sequence[Settlement]) -> None:
+        """Replace what expired offers reserved by what they cost, and end the reservations."""
+        ...
+
+    def cursor(self, name: str) -> int:
+        """Return a named position in the log, 0 at first."""
+        ...
+
+    def move_cursor(self, name: str, position: int) -> None:
+        """Set a named position."""
+        ...
+
+    def finished(self, *, start: datetime, end: datetime) -> list[Rewarded]:
+        """Return decisions made in [start, end) whose reward is final, ordered by decision id."""
+        ...
+
+    def rewarded(self) -> Iterator[Rewarded]:
+        """Yield every decision with its latest reward, in the order of writing; those without one are left out."""
+        ...
+
+    def revised_since(self, position: int) -> tuple[datetime | None, int]:
+        """Return the earliest decision time among final rewards revised after `position`, and the new position."""
+        ...
+
+    def posterior(self, bundle_version: str, *, after: int = 0) -> PosteriorRecord | None:
+        """Return the latest belief of a bundle's bandit if its sequence is above `after`, else None."""
+        ...
+
+    def record_posterior(self, record: PosteriorRecord) -> None:
+        """Append a belief; its `sequence` is given by the ledger."""
+        ...
+
+    def promotions(self) -> list[Promotion]:
+        """Return all changes of champion, oldest first."""
+        ...
+
+    def record_promotion(self, promotion: Promotion) -> None:
+        """Append a change of champion."""
+        ...
+
+    def counts(self) -> Mapping[str, int]:
+        """Return the number of decisions, outcomes and rewards."""
+        ...
+
+    def rows(self, table: str) -> Iterator[dict[str, Any]]:
+        """Yield an export: `decisions`, `outcomes` or `rewards` as flat dictionaries."""
+        ...

@@ -1,0 +1,161 @@
+"""The SQLite schema, one numbered step after another; each commits together with its own record.
+
+sqlite-utils is imported only when a ledger is created or upgraded: it loads pandas where that is installed,
+which a serving process must not pay for.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from decision.errors import LedgerError
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+    from sqlite_utils.migrations import Migrations
+
+SET = "encore"
+STEPS = ("m001_first_schema",)
+
+
+def m001_first_schema(db: Database) -> None:
+    """Create decisions, outcomes, rewards, customers, budgets, beliefs and promotions."""
+    for statement in _FIRST_SCHEMA.split(";"):
+        if statement.strip():
+            db.execute(statement)
+
+
+_FIRST_SCHEMA = """
+CREATE TABLE decisions (
+    seq INTEGER PRIMARY KEY,
+    decision_id TEXT NOT NULL UNIQUE,
+    customer_id TEXT NOT NULL,
+    decided_at INTEGER NOT NULL,
+    matures_at INTEGER NOT NULL,
+    action_id TEXT NOT NULL,
+    grp TEXT NOT NULL,
+    propensity REAL NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX decisions_by_customer ON decisions (customer_id, decided_at);
+CREATE INDEX decisions_by_time ON decisions (decided_at);
+CREATE TABLE unfinished (seq INTEGER PRIMARY KEY, matures_at INTEGER NOT NULL);
+CREATE INDEX unfinished_by_time ON unfinished (matures_at);
+CREATE TABLE outcomes (
+    seq INTEGER PRIMARY KEY,
+    message_id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    occurred_at INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    properties TEXT NOT NULL
+);
+CREATE INDEX outcomes_by_customer ON outcomes (customer_id, occurred_at);
+CREATE TABLE rewards (
+    seq INTEGER PRIMARY KEY,
+    decision_id TEXT NOT NULL,
+    status TEXT NOT NULL,
+    visited INTEGER NOT NULL,
+    repurchased INTEGER NOT NULL,
+    redeemed INTEGER NOT NULL,
+    revenue_micros INTEGER NOT NULL,
+    margin_micros INTEGER NOT NULL,
+    cost_micros INTEGER NOT NULL,
+    value_micros INTEGER NOT NULL,
+    computed_at INTEGER NOT NULL
+);
+CREATE INDEX rewards_by_decision ON rewards (decision_id, seq);
+CREATE TABLE customers (
+    customer_id TEXT PRIMARY KEY,
+    orders INTEGER NOT NULL,
+    returns INTEGER NOT NULL,
+    revenue_micros INTEGER NOT NULL,
+    first_order_at INTEGER,
+    last_order_at INTEGER,
+    consent TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE budget_use (
+    budget_key TEXT PRIMARY KEY,
+    amount_micros INTEGER NOT NULL,
+    count INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE reservations (
+    decision_id TEXT NOT NULL,
+    budget_key TEXT NOT NULL,
+    amount_micros INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    open INTEGER NOT NULL,
+    PRIMARY KEY (decision_id, budget_key)
+) WITHOUT ROWID;
+CREATE INDEX reservations_by_expiry ON reservations (expires_at) WHERE open;
+CREATE TABLE posteriors (
+    seq INTEGER PRIMARY KEY,
+    bundle_version TEXT NOT NULL,
+    through INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    data BLOB NOT NULL
+);
+CREATE INDEX posteriors_by_bundle ON posteriors (bundle_version, seq);
+CREATE TABLE promotions (
+    seq INTEGER PRIMARY KEY,
+    bundle_version TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    at INTEGER NOT NULL
+);
+CREATE TABLE cursors (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID
+"""
+
+
+def _migrations() -> Migrations:
+    from sqlite_utils.migrations import Migrations
+
+    migrations = Migrations(SET)
+    for step in STEPS:
+        migrations(name=step)(globals()[step])
+    return migrations
+
+
+def migrate(path: Path) -> None:
+    """Create the ledger at `path`, or bring an older one up to date.
+
+    Raises
+    ------
+    LedgerError : the ledger was written by a newer Encore.
+    """
+    from sqlite_utils import Database
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=30.0)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        check_not_newer(connection, path)
+        _migrations().apply(Database(connection))
+    finally:
+        connection.close()
+
+
+def applied(connection: sqlite3.Connection) -> list[str]:
+    """Return the names of the steps that a ledger has had, in order."""
+    try:
+        found = connection.execute(
+            "SELECT name FROM _sqlite_migrations WHERE migration_set = ? ORDER BY id", [SET]
+        ).fetchall()
+    except sqlite3.OperationalError:
+        return []
+    return [name for (name,) in found]
+
+
+def check_not_newer(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise `LedgerError` when the ledger has steps that this version does not know."""
+    unknown = [name for name in applied(connection) if name not in STEPS]
+    if unknown:
+        raise LedgerError(
+            f"Expected a ledger with steps up to {STEPS[-1]} at {path}, found {unknown[-1]}.",
+            hint="It was written by a newer Encore: upgrade this one.",
+        )

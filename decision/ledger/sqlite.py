@@ -1,0 +1,431 @@
+"""The ledger in SQLite: WAL mode, synchronous=FULL, one connection a thread.
+
+Writers queue on a file lock before BEGIN IMMEDIATE: SQLite's own busy handler sleeps and retries, so that an
+unlucky writer waits seconds while others pass it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from decision.errors import Conflict, LedgerError
+from decision.ledger.base import PosteriorRecord, Promotion, Rewarded, Settlement
+from decision.ledger.codec import (
+    DECISION_COLUMNS,
+    OUTCOME_COLUMNS,
+    REWARD_COLUMNS,
+    decision_of,
+    decision_row,
+    from_us,
+    outcome_of,
+    reward_of,
+    reward_row,
+    to_us,
+)
+from decision.ledger.migrations import STEPS, applied, check_not_newer, migrate
+from decision.records import CONTROL, Consent, Customer, Decision, Outcome, Reservation, Reward, RewardStatus
+from decision.stages.events import applied_to
+from decision.stages.guardrails import Used, fits
+
+_LATEST = "SELECT MAX(seq) FROM rewards WHERE decision_id = d.decision_id"
+_DECISION = ", ".join(f"d.{column.strip()}" for column in DECISION_COLUMNS.split(","))
+_REWARD = ", ".join(f"r.{column.strip()}" for column in REWARD_COLUMNS.split(","))
+_N_DECISION = len(DECISION_COLUMNS.split(","))
+
+
+class SqliteLedger:
+    """Implements `ledger.base.Ledger` on one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the ledger at `path`. Raises `LedgerError` when it was not created, or its schema differs."""
+        self.path = path
+        self._local = threading.local()
+        if not path.exists():
+            raise LedgerError(f"Expected a ledger at {path}, found none.", hint="Run `encore init`.")
+        check_not_newer(self._db, path)
+        if applied(self._db) != list(STEPS):
+            raise LedgerError(f"Expected an up-to-date ledger at {path}.", hint="Run `encore upgrade`.")
+
+    @classmethod
+    def create(cls, path: Path) -> SqliteLedger:
+        """Create or upgrade the ledger at `path` and open it."""
+        migrate(path)
+        return cls(path)
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA cache_size = -16000")
+            self._local.connection = connection
+            self._local.lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        assert isinstance(connection, sqlite3.Connection)
+        return connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        db = self._db
+        fcntl.flock(self._local.lock, fcntl.LOCK_EX)
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+        finally:
+            fcntl.flock(self._local.lock, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        if getattr(self._local, "connection", None) is not None:
+            self._local.connection.close()
+            os.close(self._local.lock)
+            self._local.connection = None
+
+    def customer(self, customer_id: str) -> Customer:
+        """See `Ledger.customer`."""
+        customer = self._profile(customer_id)
+        recent = self._db.execute(
+            "SELECT seq, decided_at, action_id FROM decisions WHERE customer_id = ? ORDER BY seq DESC LIMIT 200",
+            [customer_id],
+        ).fetchall()
+        return _with_history(customer, recent)
+
+    def _profile(self, customer_id: str) -> Customer:
+        row = self._db.execute(
+            "SELECT orders, returns, revenue_micros, first_order_at, last_order_at, consent "
+            "FROM customers WHERE customer_id = ?",
+            [customer_id],
+        ).fetchone()
+        if row is None:
+            return Customer(customer_id)
+        orders, returns, revenue, first, last, consent = row
+        return Customer(
+            customer_id=customer_id,
+            orders=orders,
+            returns=returns,
+            revenue_micros=revenue,
+            first_order_at=None if first is None else from_us(first),
+            last_order_at=None if last is None else from_us(last),
+            consent={c: Consent(bool(g), from_us(at)) for c, (g, at) in msgspec.json.decode(consent).items()},
+        )
+
+    def used(self, budget_keys: Iterable[str]) -> dict[str, Used]:
+        """See `Ledger.used`."""
+        return {key: used for key in budget_keys if (used := self._used(key)) is not None}
+
+    def _used(self, key: str) -> Used | None:
+        row = self._db.execute("SELECT amount_micros, count FROM budget_use WHERE budget_key = ?", [key]).fetchone()
+        return None if row is None else Used(*row)
+
+    def decision(self, decision_id: str) -> Decision | None:
+        """See `Ledger.decision`."""
+        row = self._db.execute(
+            f"SELECT {DECISION_COLUMNS} FROM decisions WHERE decision_id = ?", [decision_id]
+        ).fetchone()
+        return None if row is None else decision_of(row)
+
+    def record_decision(self, decision: Decision, reservations: Sequence[Reservation], *, seen_version: int) -> None:
+        """See `Ledger.record_decision`."""
+        with self._transaction() as db:
+            (version,) = db.execute(
+                "SELECT COALESCE(MAX(seq), 0) FROM decisions WHERE customer_id = ?", [decision.customer_id]
+            ).fetchone()
+            if version != seen_version:
+                raise Conflict(f"Customer {decision.customer_id} has had another decision meanwhile.")
+            full = [r.budget_key for r in reservations if not fits(r, self._used(r.budget_key) or Used())]
+            if full:
+                raise Conflict("A budget was used up meanwhile.", exhausted=frozenset(full))
+            seq = self._insert(db, decision)
+            if seq is None:
+                raise Conflict(f"Decision {decision.decision_id} exists.")
+            db.execute("INSERT INTO unfinished VALUES (?, ?)", [seq, to_us(decision.matures_at)])
+            expires = to_us(decision.expires_at or decision.matures_at)
+            for r in reservations:
+                db.execute(
+                    "INSERT INTO reservations VALUES (?, ?, ?, 1, ?, 1)",
+                    [decision.decision_id, r.budget_key, r.amount_micros, expires],
+                )
+                _add_use(db, r.budget_key, r.amount_micros, 1)
+
+    @staticmethod
+    def _insert(db: sqlite3.Connection, decision: Decision) -> int | None:
+        cursor = db.execute(
+            f"INSERT INTO decisions ({DECISION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (decision_id) DO NOTHING",
+            decision_row(decision),
+        )
+        return cursor.lastrowid if cursor.rowcount == 1 else None
+
+    def record_outcomes(self, outcomes: Sequence[Outcome], *, now: datetime) -> int:
+        """See `Ledger.record_outcomes`."""
+        new = 0
+        with self._transaction() as db:
+            for outcome in outcomes:
+                cursor = db.execute(
+                    "INSERT INTO outcomes (message_id, name, customer_id, occurred_at, received_at, properties) "
+                    "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (message_id) DO NOTHING",
+                    [
+                        outcome.message_id,
+                        outcome.name,
+                        outcome.customer_id,
+                        to_us(outcome.occurred_at),
+                        to_us(now),
+                        msgspec.json.encode(dict(outcome.properties)).decode(),
+                    ],
+                )
+                if cursor.rowcount == 1:
+                    new += 1
+                    before = self._profile(outcome.customer_id)
+                    after = applied_to(before, outcome)
+                    if after != before:
+                        _save_profile(db, after)
+        return new
+
+    def import_decisions(self, rewarded: Iterable[Rewarded]) -> int:
+        """See `Ledger.import_decisions`."""
+        new = 0
+        with self._transaction() as db:
+            for item in rewarded:
+                if self._insert(db, item.decision) is not None:
+                    _insert_reward(db, item.reward)
+                    new += 1
+        return new
+
+    def outcomes_of(self, customer_id: str, *, start: datetime, end: datetime) -> list[Outcome]:
+        """See `Ledger.outcomes_of`."""
+        rows = self._db.execute(
+            f"SELECT {OUTCOME_COLUMNS} FROM outcomes WHERE customer_id = ? AND occurred_at > ? AND occurred_at <= ? "
+            "ORDER BY occurred_at, message_id",
+            [customer_id, to_us(start), to_us(end)],
+        )
+        return [outcome_of(row) for row in rows]
+
+    def touched(self, *, after: int, limit: int) -> tuple[list[Decision], int]:
+        """See `Ledger.touched`."""
+        (last,) = self._db.execute(
+            "SELECT COALESCE(MAX(seq), ?) FROM (SELECT seq FROM outcomes WHERE seq > ? ORDER BY seq LIMIT ?)",
+            [after, after, limit],
+        ).fetchone()
+        rows = self._db.execute(
+            f"SELECT {_DECISION} FROM decisions d WHERE d.seq IN (SELECT x.seq FROM outcomes o JOIN decisions x "
+            "ON x.customer_id = o.customer_id AND x.decided_at < o.occurred_at "
+            "WHERE o.seq > ? AND o.seq <= ?) ORDER BY d.seq",
+            [after, last],
+        )
+        return [decision_of(row) for row in rows], last
+
+    def due(self, *, now: datetime, limit: int) -> list[Decision]:
+        """See `Ledger.due`."""
+        rows = self._db.execute(
+            f"SELECT {_DECISION} FROM unfinished u JOIN decisions d USING (seq) "
+            "WHERE u.matures_at <= ? ORDER BY u.matures_at LIMIT ?",
+            [to_us(now), limit],
+        )
+        return [decision_of(row) for row in rows]
+
+    def expired(self, *, now: datetime, limit: int) -> list[Decision]:
+        """See `Ledger.expired`."""
+        rows = self._db.execute(
+            f"SELECT {_DECISION} FROM (SELECT DISTINCT decision_id FROM reservations WHERE open AND expires_at <= ? "
+            "LIMIT ?) JOIN decisions d USING (decision_id)",
+            [to_us(now), limit],
+        )
+        return [decision_of(row) for row in rows]
+
+    def reward(self, decision_id: str) -> Reward | None:
+        """See `Ledger.reward`."""
+        row = self._db.execute(
+            f"SELECT {REWARD_COLUMNS} FROM rewards WHERE decision_id = ? ORDER BY seq DESC LIMIT 1", [decision_id]
+        ).fetchone()
+        return None if row is None else reward_of(row)
+
+    def record_rewards(self, rewards: Sequence[Reward], settlements: Sequence[Settlement]) -> None:
+        """See `Ledger.record_rewards`."""
+        with self._transaction() as db:
+            for reward in rewards:
+                _insert_reward(db, reward)
+                if reward.status is RewardStatus.FINAL:
+                    db.execute(
+                        "DELETE FROM unfinished WHERE seq = (SELECT seq FROM decisions WHERE decision_id = ?)",
+                        [reward.decision_id],
+                    )
+            for settlement in settlements:
+                _settle(db, settlement)
+
+    def close_reservations(self, settlements: Sequence[Settlement]) -> None:
+        """See `Ledger.close_reservations`."""
+        with self._transaction() as db:
+            for settlement in settlements:
+                _settle(db, settlement)
+                db.execute("UPDATE reservations SET open = 0 WHERE decision_id = ?", [settlement.decision_id])
+
+    def cursor(self, name: str) -> int:
+        """See `Ledger.cursor`."""
+        row = self._db.execute("SELECT position FROM cursors WHERE name = ?", [name]).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def move_cursor(self, name: str, position: int) -> None:
+        """See `Ledger.move_cursor`."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", [name, position])
+
+    def finished(self, *, start: datetime, end: datetime) -> list[Rewarded]:
+        """See `Ledger.finished`."""
+        rows = self._db.execute(
+            f"SELECT {_DECISION}, {_REWARD} FROM decisions d JOIN rewards r ON r.seq = ({_LATEST}) "
+            "WHERE d.decided_at >= ? AND d.decided_at < ? AND r.status = ? ORDER BY d.decision_id",
+            [to_us(start), to_us(end), RewardStatus.FINAL.value],
+        )
+        return [_rewarded(row) for row in rows]
+
+    def rewarded(self) -> Iterator[Rewarded]:
+        """See `Ledger.rewarded`."""
+        rows = self._db.execute(
+            f"SELECT {_DECISION}, {_REWARD} FROM decisions d JOIN rewards r ON r.seq = ({_LATEST}) ORDER BY d.seq"
+        )
+        for row in rows:
+            yield _rewarded(row)
+
+    def revised_since(self, position: int) -> tuple[datetime | None, int]:
+        """See `Ledger.revised_since`."""
+        first, last = self._db.execute(
+            "SELECT MIN(d.decided_at), COALESCE((SELECT MAX(seq) FROM rewards), 0) FROM rewards r "
+            "JOIN decisions d USING (decision_id) WHERE r.seq > ? AND r.status = ? AND EXISTS "
+            "(SELECT 1 FROM rewards e WHERE e.decision_id = r.decision_id AND e.seq < r.seq AND e.status = ? "
+            "AND e.repurchased <> r.repurchased)",
+            [position, RewardStatus.FINAL.value, RewardStatus.FINAL.value],
+        ).fetchone()
+        return None if first is None else from_us(first), max(last, position)
+
+    def posterior(self, bundle_version: str, *, after: int = 0) -> PosteriorRecord | None:
+        """See `Ledger.posterior`. Raises `LedgerError` when the stored bytes fail their hash."""
+        row = self._db.execute(
+            "SELECT seq, through, n, sha256, data FROM posteriors WHERE bundle_version = ? AND seq > ? "
+            "ORDER BY seq DESC LIMIT 1",
+            [bundle_version, after],
+        ).fetchone()
+        if row is None:
+            return None
+        seq, through, n, sha256, data = row
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise LedgerError(f"Expected the belief {seq} of {bundle_version} to match its hash, it does not.")
+        return PosteriorRecord(bundle_version, seq, from_us(through), n, data)
+
+    def record_posterior(self, record: PosteriorRecord) -> None:
+        """See `Ledger.record_posterior`."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO posteriors (bundle_version, through, n, sha256, data) VALUES (?, ?, ?, ?, ?)",
+                [
+                    record.bundle_version,
+                    to_us(record.through),
+                    record.n,
+                    hashlib.sha256(record.data).hexdigest(),
+                    record.data,
+                ],
+            )
+
+    def promotions(self) -> list[Promotion]:
+        """See `Ledger.promotions`."""
+        rows = self._db.execute("SELECT bundle_version, kind, reason, verdict, at FROM promotions ORDER BY seq")
+        return [
+            Promotion(version, kind, reason, tuple(msgspec.json.decode(verdict)), from_us(at))
+            for version, kind, reason, verdict, at in rows
+        ]
+
+    def record_promotion(self, promotion: Promotion) -> None:
+        """See `Ledger.record_promotion`."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO promotions (bundle_version, kind, reason, verdict, at) VALUES (?, ?, ?, ?, ?)",
+                [
+                    promotion.bundle_version,
+                    promotion.kind,
+                    promotion.reason,
+                    msgspec.json.encode(promotion.verdict).decode(),
+                    to_us(promotion.at),
+                ],
+            )
+
+    def counts(self) -> Mapping[str, int]:
+        """See `Ledger.counts`."""
+        return {
+            table: self._db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
+            for table in ("decisions", "outcomes", "rewards", "unfinished")
+        }
+
+    def rows(self, table: str) -> Iterator[dict[str, Any]]:
+        """See `Ledger.rows`."""
+        cursor = self._db.execute(f"SELECT * FROM {table} ORDER BY seq")
+        names = [column[0] for column in cursor.description]
+        for row in cursor:
+            yield dict(zip(names, row, strict=True))
+
+
+def _with_history(customer: Customer, recent: list[tuple[int, int, str]]) -> Customer:
+    return replace(
+        customer,
+        contacts=tuple(from_us(at) for _, at, action_id in recent if action_id != CONTROL),
+        version=max((seq for seq, _, _ in recent), default=0),
+    )
+
+
+def _add_use(db: sqlite3.Connection, key: str, amount_micros: int, count: int) -> None:
+    db.execute(
+        "INSERT INTO budget_use VALUES (?, ?, ?) ON CONFLICT (budget_key) DO UPDATE SET "
+        "amount_micros = amount_micros + excluded.amount_micros, count = count + excluded.count",
+        [key, amount_micros, count],
+    )
+
+
+def _settle(db: sqlite3.Connection, s: Settlement) -> None:
+    held = db.execute(
+        "SELECT budget_key, amount_micros, count FROM reservations WHERE decision_id = ?", [s.decision_id]
+    ).fetchall()
+    for key, amount, count in held:
+        _add_use(db, key, s.amount_micros - amount, int(s.keep_count) - count)
+        db.execute(
+            "UPDATE reservations SET amount_micros = ?, count = ? WHERE decision_id = ? AND budget_key = ?",
+            [s.amount_micros, int(s.keep_count), s.decision_id, key],
+        )
+
+
+def _save_profile(db: sqlite3.Connection, customer: Customer) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO customers VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            customer.customer_id,
+            customer.orders,
+            customer.returns,
+            customer.revenue_micros,
+            None if customer.first_order_at is None else to_us(customer.first_order_at),
+            None if customer.last_order_at is None else to_us(customer.last_order_at),
+            msgspec.json.encode({c: (w.given, to_us(w.at)) for c, w in customer.consent.items()}).decode(),
+        ],
+    )
+
+
+def _insert_reward(db: sqlite3.Connection, reward: Reward) -> None:
+    db.execute(f"INSERT INTO rewards ({REWARD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", reward_row(reward))
+
+
+def _rewarded(row: tuple[Any, ...]) -> Rewarded:
+    return Rewarded(decision_of(row[:_N_DECISION]), reward_of(row[_N_DECISION:]))

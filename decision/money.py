@@ -1,0 +1,52 @@
+"""Money: Decimal with a currency at the door, whole micros (a millionth of the unit) inside the ledger.
+
+Micros keep sums of fractional cents (a message at 0.0075) exact in 64-bit integers up to nine trillion units.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from decision.errors import InvalidInput
+
+MICROS = 1_000_000
+LARGEST = Decimal(1_000_000_000)
+
+# ISO 4217: the currencies whose minor unit is not two digits.
+_NO_DIGITS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(" "))
+_THREE_DIGITS = frozenset("BHD IQD JOD KWD LYD OMR TND".split(" "))
+
+
+def digits(currency: str) -> int:
+    """Return how many decimals `currency` (ISO 4217 code) has."""
+    return 0 if currency in _NO_DIGITS else 3 if currency in _THREE_DIGITS else 2
+
+
+def to_micros(amount: Decimal, *, pointer: str = "", allow_negative: bool = False) -> int:
+    """Return `amount` in whole micros.
+
+    Raises
+    ------
+    InvalidInput : the amount is not finite, is negative, is larger than a billion units, or has more than
+        six decimals.
+    """
+    where = f" at {pointer}" if pointer else ""
+    if not amount.is_finite():
+        raise InvalidInput(f"Expected a finite amount{where}, found {amount}.", pointer=pointer)
+    if amount < 0 and not allow_negative:
+        raise InvalidInput(
+            f"Expected an amount of at least 0{where}, found {amount}.",
+            hint="Send refunds as positive amounts of an Order Refunded event.",
+            pointer=pointer,
+        )
+    if abs(amount) > LARGEST:
+        raise InvalidInput(f"Expected an amount of at most {LARGEST}{where}, found {amount}.", pointer=pointer)
+    micros = amount * MICROS
+    if micros != micros.to_integral_value():
+        raise InvalidInput(f"Expected at most six decimals{where}, found {amount}.", pointer=pointer)
+    return int(micros)
+
+
+def from_micros(micros: int, currency: str) -> Decimal:
+    """Return whole `micros` as a Decimal rounded to the minor unit of `currency`."""
+    return (Decimal(micros) / MICROS).quantize(Decimal(1).scaleb(-digits(currency)), ROUND_HALF_EVEN)

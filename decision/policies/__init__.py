@@ -1,0 +1,1 @@
+"""One policy a file, one contract: a situation in, a distribution over the allowed actions out."""

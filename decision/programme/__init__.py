@@ -1,0 +1,1 @@
+"""What the marketer decides: offers, channels, stores, goals, guardrails and measurement groups."""

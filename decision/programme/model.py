@@ -1,0 +1,213 @@
+"""The programme: what the marketer decided, as frozen records. Read from `programme.toml` by `read`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from decision.errors import UnknownName
+from decision.records import CONTROL_ACTION, Action, Group
+
+TRIGGERS = ("purchase", "return")
+OFFER_KINDS: Mapping[str, tuple[str, ...]] = {
+    "none": (),
+    "percent_discount": ("percent",),
+    "bogo": ("buy", "get"),
+    "points_multiplier": ("multiplier",),
+    "free_shipping": (),
+}
+PERIODS = ("day", "week", "month", "programme")
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What a component is worth: weights on money, and money per visit and per repurchase.
+
+    value = profit * margin + revenue * revenue + traffic * visits + loyalty * repurchases - cost of the offer
+    """
+
+    profit: float = 1.0
+    revenue: float = 0.0
+    traffic: float = 0.0
+    loyalty: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an offer costs: always on contact, and on redemption a flat amount plus a share of the basket."""
+
+    on_contact_micros: int = 0
+    on_redemption_micros: int = 0
+    share_of_basket: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A way to reach the customer. `quiet_hours` are local (start, end); start may be after end (over midnight)."""
+
+    name: str
+    contact_cost_micros: int
+    consent_required: bool
+    quiet_hours: tuple[time, time] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An incentive with its terms, its cost, and where it may be given. Empty sets mean everywhere."""
+
+    name: str
+    kind: str
+    terms: Mapping[str, Any]
+    cost: Cost
+    channels: tuple[str, ...]
+    stores: frozenset[str]
+    triggers: frozenset[str]
+    min_basket_micros: int
+    validity_days: int
+    valid_from: date | None
+    valid_until: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A store, the region it is in, and the goal that holds there."""
+
+    name: str
+    region: str | None
+    goal: Goal
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A limit on money or pieces, for an offer, a store, both or all, per calendar period in the shop's time zone."""
+
+    name: str
+    offer: str | None
+    store: str | None
+    period: str
+    amount_micros: int | None
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrails:
+    """Limits on actions at decision time."""
+
+    frequency_contacts: int | None
+    frequency_days: int
+    margin_floor: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Eligibility:
+    """Who may be treated at all. `rules` are CEL expressions that must all hold."""
+
+    max_return_rate: float | None
+    return_rate_min_orders: int
+    excluded_products: frozenset[str]
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A fact the caller may send with a decision: `number` or `category`."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Programme:
+    """Everything the marketer decides, validated. `digest` is a hash of the file it was read from."""
+
+    name: str
+    currency: str
+    timezone: ZoneInfo
+    salt: str
+    attribution_window_days: int
+    refund_window_days: int
+    gross_margin: float
+    exploration_floor: float
+    simulated: bool
+    goal: Goal
+    shares: Mapping[Group, float]
+    business_as_usual: Mapping[str, str]
+    channels: Mapping[str, Channel]
+    offers: Mapping[str, Offer]
+    stores: Mapping[str, Store]
+    budgets: tuple[Budget, ...]
+    guardrails: Guardrails
+    eligibility: Eligibility
+    features: Mapping[str, Feature]
+    actions: tuple[Action, ...]
+    digest: str
+
+    def action(self, action_id: str) -> Action:
+        """Return the action with this id. Raises `UnknownName` when the programme has none."""
+        for action in self.actions:
+            if action.action_id == action_id:
+                return action
+        raise UnknownName(
+            f"Expected an action of the programme, found {action_id!r}.",
+            hint="Actions are `control` and `offer@channel` for every channel of an offer.",
+        )
+
+    def goal_of(self, store: str | None) -> Goal:
+        """Return the goal of a store, or the programme's own where no store is given."""
+        return self.goal if store is None else self.stores[store].goal
+
+    def check_store(self, store: str | None, *, pointer: str = "") -> None:
+        """Raise `UnknownName` when `store` is given and unknown."""
+        if store is not None and store not in self.stores:
+            raise UnknownName(
+                f"Expected a store of the programme at {pointer or 'store'}, found {store!r}.",
+                hint=f"Known stores: {', '.join(sorted(self.stores)) or 'none; leave the store out'}.",
+                pointer=pointer,
+            )
+
+    def matures_at(self, decided_at: datetime) -> datetime:
+        """Return when the reward of a decision is final: window plus the time refunds are waited for."""
+        return decided_at + timedelta(days=self.attribution_window_days + self.refund_window_days)
+
+    def contact_cost_micros(self, action: Action) -> int:
+        """Return what making contact costs: the channel's price plus the offer's cost on contact."""
+        if action.is_control:
+            return 0
+        return self.channels[action.channel].contact_cost_micros + self.offers[action.offer].cost.on_contact_micros
+
+    def redemption_cost_micros(self, action: Action, basket_micros: int) -> int:
+        """Return what a redemption costs on a basket of `basket_micros`: the flat part plus the share."""
+        if action.is_control:
+            return 0
+        cost = self.offers[action.offer].cost
+        return cost.on_redemption_micros + round(cost.share_of_basket * basket_micros)
+
+    def budget_key(self, budget: Budget, at: datetime) -> str:
+        """Return the ledger key of a budget in the period that holds `at`, in the shop's time zone."""
+        local = at.astimezone(self.timezone).date()
+        start = {
+            "day": local,
+            "week": local - timedelta(days=local.weekday()),
+            "month": local.replace(day=1),
+        }.get(budget.period)
+        return f"{budget.name}|{start.isoformat() if start else 'programme'}"
+
+    def expires_at(self, action: Action, decided_at: datetime) -> datetime | None:
+        """Return when an offer given now is no longer valid, in UTC; None for control."""
+        if action.is_control:
+            return None
+        offer = self.offers[action.offer]
+        expires = decided_at + timedelta(days=offer.validity_days)
+        if offer.valid_until is not None:
+            day_after = datetime.combine(offer.valid_until + timedelta(days=1), time(), self.timezone)
+            expires = min(expires, day_after.astimezone(UTC))
+        return expires
+
+
+def actions_of(offers: Mapping[str, Offer]) -> tuple[Action, ...]:
+    """Return control and every (offer, channel) pair, in the order of the file."""
+    pairs = [Action(offer=o.name, channel=c) for o in offers.values() for c in o.channels]
+    return (CONTROL_ACTION, *pairs)

@@ -1,0 +1,304 @@
+"""From `programme.toml` to a validated Programme; every mistake is found in one reading."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import time
+from pathlib import Path
+from types import MappingProxyType
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from decision.errors import InvalidProgramme, NotFound
+from decision.programme.model import (
+    OFFER_KINDS,
+    PERIODS,
+    TRIGGERS,
+    Budget,
+    Channel,
+    Cost,
+    Eligibility,
+    Feature,
+    Goal,
+    Guardrails,
+    Offer,
+    Programme,
+    Store,
+    actions_of,
+)
+from decision.programme.section import Problems, Section, unknown
+from decision.records import CONTROL, Group
+
+RULE_VARIABLES = ("customer", "order", "trigger", "store", "features")
+
+
+def load_programme(path: Path) -> Programme:
+    """Return the programme in the file at `path`.
+
+    Raises
+    ------
+    NotFound : there is no such file.
+    InvalidProgramme : it has mistakes; each is listed with its line and place.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NotFound(
+            f"Expected a programme at {path}, found no file.", hint="Run `encore init` to write one."
+        ) from None
+    return parse_programme(text)
+
+
+def parse_programme(text: str) -> Programme:
+    """Return the programme in a TOML text. Raises `InvalidProgramme` with every mistake."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidProgramme([f"not valid TOML: {error}"]) from None
+    problems = Problems(text)
+    programme = _programme(Section("", table, problems), digest=hashlib.sha256(text.encode()).hexdigest()[:16])
+    if problems.found:
+        raise InvalidProgramme(problems.found)
+    return programme
+
+
+def _programme(root: Section, *, digest: str) -> Programme:
+    head = root.sub("programme")
+    goal = _goal(root.sub("goal"), Goal())
+    channels = {name: _channel(section) for name, section in root.subs("channels").items()}
+    stores = _stores(root, goal)
+    offers = {name: _offer(section, tuple(channels), tuple(stores)) for name, section in root.subs("offers").items()}
+    if not offers:
+        root.wrong("offers", "expected at least one offer such as [offers.free_shipping], found none")
+    actions = actions_of(offers)
+    action_ids = tuple(action.action_id for action in actions)
+    features = {name: _feature(section) for name, section in root.subs("features").items()}
+    programme = Programme(
+        name=head.text("name"),
+        currency=_currency(head),
+        timezone=_timezone(head),
+        salt=head.text("salt"),
+        attribution_window_days=head.whole("attribution_window_days", 28, low=1, high=365),
+        refund_window_days=head.whole("refund_window_days", 14, high=365),
+        gross_margin=head.number("gross_margin", high=1.0),
+        exploration_floor=_floor(head, len(actions)),
+        simulated=head.flag("simulated", False),
+        goal=goal,
+        shares=_shares(root.sub("measurement_groups")),
+        business_as_usual=_business_as_usual(root.sub("business_as_usual"), action_ids),
+        channels=MappingProxyType(channels),
+        offers=MappingProxyType(offers),
+        stores=MappingProxyType(stores),
+        budgets=_budgets(root, tuple(offers), tuple(stores)),
+        guardrails=_guardrails(root.sub("guardrails")),
+        eligibility=_eligibility(root.sub("eligibility"), features),
+        features=MappingProxyType(features),
+        actions=actions,
+        digest=digest,
+    )
+    head.finish()
+    root.finish()
+    return programme
+
+
+def _currency(head: Section) -> str:
+    currency = head.text("currency")
+    if len(currency) != 3 or not currency.isalpha() or currency != currency.upper():
+        head.wrong("currency", f"expected an ISO 4217 code such as EUR, found {currency!r}")
+    return currency
+
+
+def _timezone(head: Section) -> ZoneInfo:
+    name = head.text("timezone", "UTC")
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        head.wrong("timezone", f"expected a time zone such as Europe/Berlin, found {name!r}")
+        return ZoneInfo("UTC")
+
+
+def _floor(head: Section, n_actions: int) -> float:
+    floor = head.number("exploration_floor", 0.002, high=0.5)
+    if floor * n_actions > 0.5:
+        head.wrong(
+            "exploration_floor",
+            f"expected at most {0.5 / n_actions:.4f} with {n_actions} actions, found {floor:g}: "
+            "more than half of all decisions would be exploration",
+        )
+    return floor
+
+
+def _goal(section: Section, default: Goal) -> Goal:
+    goal = Goal(
+        profit=section.number("profit", default.profit),
+        revenue=section.number("revenue", default.revenue),
+        traffic=section.number("traffic", default.traffic),
+        loyalty=section.number("loyalty", default.loyalty),
+    )
+    section.finish()
+    if goal == Goal(0.0, 0.0, 0.0, 0.0):
+        section.wrong("", "expected at least one weight above 0, found none")
+    return goal
+
+
+def _stores(root: Section, goal: Goal) -> dict[str, Store]:
+    regions: dict[str, Goal] = {}
+    for name, section in root.subs("regions").items():
+        regions[name] = _goal(section.sub("goal"), goal)
+        section.finish()
+    stores: dict[str, Store] = {}
+    for name, section in root.subs("stores").items():
+        region = section.text("region", "none") if section.has("region") else None
+        if region is not None and region not in regions:
+            section.wrong("region", unknown("region", region, tuple(regions)))
+        stores[name] = Store(name, region, _goal(section.sub("goal"), regions.get(region or "", goal)))
+        section.finish()
+    return stores
+
+
+def _channel(section: Section) -> Channel:
+    channel = Channel(
+        name=section.path.rpartition(".")[2],
+        contact_cost_micros=section.money("contact_cost", "0"),
+        consent_required=section.flag("consent_required", False),
+        quiet_hours=_quiet_hours(section),
+    )
+    section.finish()
+    if channel.name == CONTROL:
+        section.wrong("", "expected another name: `control` is the do-nothing action")
+    return channel
+
+
+def _quiet_hours(section: Section) -> tuple[time, time] | None:
+    text = section.raw("quiet_hours")
+    if text is None:
+        return None
+    try:
+        start, end = (time.fromisoformat(part.strip()) for part in text.split("-"))
+        return start, end
+    except (AttributeError, ValueError):
+        section.wrong("quiet_hours", f'expected hours such as "21:00-08:00", found {text!r}')
+        return None
+
+
+def _offer(section: Section, channels: tuple[str, ...], stores: tuple[str, ...]) -> Offer:
+    kind = section.text("kind", one_of=tuple(OFFER_KINDS))
+    terms = {term: section.number(term, low=0.01, high=100.0) for term in OFFER_KINDS[kind]}
+    cost = section.sub("cost")
+    offer = Offer(
+        name=section.path.rpartition(".")[2],
+        kind=kind,
+        terms=MappingProxyType(terms),
+        cost=Cost(
+            on_contact_micros=cost.money("on_contact", "0"),
+            on_redemption_micros=cost.money("on_redemption", "0"),
+            share_of_basket=cost.number("share_of_basket", 0.0, high=1.0),
+        ),
+        channels=section.texts("channels", known=channels, what="channel"),
+        stores=frozenset(section.texts("stores", known=stores, what="store")),
+        triggers=frozenset(section.texts("triggers", known=TRIGGERS, what="trigger")),
+        min_basket_micros=section.money("min_basket", "0"),
+        validity_days=section.whole("validity_days", 28, low=1, high=730),
+        valid_from=section.day("valid_from"),
+        valid_until=section.day("valid_until"),
+    )
+    cost.finish()
+    section.finish()
+    if not offer.channels:
+        section.wrong("channels", f"expected at least one of {', '.join(channels) or 'the channels'}, found none")
+    if offer.valid_from and offer.valid_until and offer.valid_from > offer.valid_until:
+        section.wrong("valid_until", f"expected a day after {offer.valid_from}, found {offer.valid_until}")
+    if kind != "none" and offer.cost == Cost():
+        section.wrong("cost", "expected what the offer costs (on_contact, on_redemption or share_of_basket)")
+    return offer
+
+
+def _feature(section: Section) -> Feature:
+    feature = Feature(section.path.rpartition(".")[2], section.text("type", one_of=("number", "category")))
+    section.finish()
+    return feature
+
+
+def _shares(section: Section) -> Mapping[Group, float]:
+    defaults = {Group.HOLDOUT: 0.05, Group.RANDOM: 0.05, Group.BUSINESS_AS_USUAL: 0.05, Group.POLICY: 0.85}
+    shares = {group: section.number(group.value, defaults[group], high=1.0) for group in Group}
+    section.finish()
+    if abs(sum(shares.values()) - 1.0) > 1e-9:
+        section.wrong("", f"expected shares that add up to 1, found {sum(shares.values()):g}")
+    return MappingProxyType(shares)
+
+
+def _business_as_usual(section: Section, action_ids: tuple[str, ...]) -> Mapping[str, str]:
+    rule = {trigger: section.text(trigger, CONTROL) for trigger in TRIGGERS}
+    for trigger, action_id in rule.items():
+        if action_id not in action_ids:
+            section.wrong(trigger, unknown("action", action_id, action_ids))
+    section.finish()
+    return MappingProxyType(rule)
+
+
+def _budgets(root: Section, offers: tuple[str, ...], stores: tuple[str, ...]) -> tuple[Budget, ...]:
+    budgets = []
+    for name, section in root.subs("budgets").items():
+        offer = section.text("offer") if section.has("offer") else None
+        store = section.text("store") if section.has("store") else None
+        if offer is not None and offer not in offers:
+            section.wrong("offer", unknown("offer", offer, offers))
+        if store is not None and store not in stores:
+            section.wrong("store", unknown("store", store, stores))
+        budget = Budget(
+            name=name,
+            offer=offer,
+            store=store,
+            period=section.text("period", "programme", one_of=PERIODS),
+            amount_micros=section.money("amount") if section.has("amount") else None,
+            count=section.whole("count") if section.has("count") else None,
+        )
+        if budget.amount_micros is None and budget.count is None:
+            section.wrong("", "expected an `amount` or a `count`, found neither")
+        section.finish()
+        budgets.append(budget)
+    return tuple(budgets)
+
+
+def _guardrails(section: Section) -> Guardrails:
+    cap = section.sub("frequency_cap")
+    guardrails = Guardrails(
+        frequency_contacts=cap.whole("contacts", low=0) if section.has("frequency_cap") else None,
+        frequency_days=cap.whole("days", 30, low=1, high=365),
+        margin_floor=section.number("margin_floor", low=-1.0, high=1.0) if section.has("margin_floor") else None,
+    )
+    cap.finish()
+    section.finish()
+    return guardrails
+
+
+def _eligibility(section: Section, features: Mapping[str, Feature]) -> Eligibility:
+    eligibility = Eligibility(
+        max_return_rate=section.number("max_return_rate", high=1.0) if section.has("max_return_rate") else None,
+        return_rate_min_orders=section.whole("return_rate_min_orders", 5, low=1),
+        excluded_products=frozenset(section.texts("excluded_products")),
+        rules=section.texts("rules"),
+    )
+    for rule in eligibility.rules:
+        _check_rule(section, rule, tuple(features))
+    section.finish()
+    return eligibility
+
+
+def _check_rule(section: Section, rule: str, features: tuple[str, ...]) -> None:
+    import cel
+
+    try:
+        program = cel.compile(rule)
+    except ValueError as error:
+        section.wrong("rules", f"expected a CEL expression, found {rule!r}: {str(error).splitlines()[0]}")
+        return
+    for name in program.variables():
+        if name not in RULE_VARIABLES:
+            section.wrong("rules", f"{rule!r}: {unknown('name', name, RULE_VARIABLES)}")
+    for name in re.findall(r"\bfeatures\.(\w+)", rule):
+        if name not in features:
+            section.wrong("rules", f"{rule!r}: {unknown('feature', name, features)}")

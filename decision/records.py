@@ -1,0 +1,251 @@
+"""The nouns: frozen records that every room shares. Times are UTC and aware; money is whole micros."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+ContextValue = float | str | None
+
+CONTROL = "control"
+TRIAL_PREFIX = "trial:"
+
+
+class Group(StrEnum):
+    """Measurement groups: what may decide for a customer, fixed by a salted hash."""
+
+    HOLDOUT = "holdout"
+    RANDOM = "random"
+    BUSINESS_AS_USUAL = "business_as_usual"
+    POLICY = "policy"
+
+
+class Reason(StrEnum):
+    """Why an action was removed, or why the answer is control: the codes of the API."""
+
+    HOLDOUT = "holdout"
+    NOT_ELIGIBLE = "not_eligible"
+    OPTED_OUT = "opted_out"
+    RETURN_ABUSE = "return_abuse"
+    EXCLUDED_PRODUCT = "excluded_product"
+    RULE_NOT_MET = "rule_not_met"
+    NO_CONSENT = "no_consent"
+    QUIET_HOURS = "quiet_hours"
+    FREQUENCY_CAP = "frequency_cap"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    MARGIN_FLOOR = "margin_floor"
+    NOT_IN_STORE = "not_in_store"
+    NOT_FOR_TRIGGER = "not_for_trigger"
+    NOT_IN_SEASON = "not_in_season"
+    BELOW_MIN_BASKET = "below_min_basket"
+    NOT_A_CANDIDATE = "not_a_candidate"
+    NOT_IN_POLICY = "not_in_policy"
+    NO_POLICY = "no_policy_promoted"
+    FAULT = "fault"
+    RANDOM = "random_group"
+    BUSINESS_AS_USUAL = "business_as_usual"
+    HIGHEST_VALUE = "highest_value"
+    EXPLORED = "explored"
+
+
+class RewardStatus(StrEnum):
+    """A reward is provisional until its window and refund time are over; later refunds revise it."""
+
+    PROVISIONAL = "provisional"
+    FINAL = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What the service may do: an offer through a channel, or `control` (do nothing)."""
+
+    offer: str
+    channel: str
+
+    @property
+    def action_id(self) -> str:
+        """Return `offer@channel`, or `control`."""
+        return CONTROL if self.channel == CONTROL else f"{self.offer}@{self.channel}"
+
+    @property
+    def is_control(self) -> bool:
+        """Return whether this is the do-nothing action."""
+        return self.channel == CONTROL
+
+
+CONTROL_ACTION = Action(offer="none", channel=CONTROL)
+
+
+def action_named(action_id: str) -> Action:
+    """Return the action that an id such as `bogo@email` names, also one that the programme has dropped since."""
+    offer, _, channel = action_id.partition("@")
+    return Action(offer, channel) if channel else CONTROL_ACTION
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order (or the returned part of one) that triggered a decision."""
+
+    order_id: str
+    total_micros: int
+    discount_micros: int = 0
+    products: tuple[str, ...] = ()
+    item_count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRequest:
+    """What the checkout asks. `fingerprint` is a hash of the body: the same id must bring the same body."""
+
+    decision_id: str
+    customer_id: str
+    trigger: str
+    order: Order
+    store: str | None
+    fingerprint: str
+    features: Mapping[str, ContextValue] = field(default_factory=dict)
+    offers: frozenset[str] | None = None
+    channels: frozenset[str] | None = None
+    consent: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Whether a customer may be reached through a channel, and since when."""
+
+    given: bool
+    at: datetime
+
+
+EVERY_CHANNEL = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """What the ledger knows of a customer at a moment.
+
+    `version` is the ledger's sequence number of her last decision: a later one means her state has changed.
+    `contacts` are the times of treatments, newest first; `consent` maps a channel, or `*` for all, to her word.
+    """
+
+    customer_id: str
+    orders: int = 0
+    returns: int = 0
+    revenue_micros: int = 0
+    first_order_at: datetime | None = None
+    last_order_at: datetime | None = None
+    consent: Mapping[str, Consent] = field(default_factory=dict)
+    contacts: tuple[datetime, ...] = ()
+    version: int = 0
+
+    @property
+    def opted_out(self) -> bool:
+        """Return whether she wants nothing at all."""
+        everything = self.consent.get(EVERY_CHANNEL)
+        return everything is not None and not everything.given
+
+    def consented(self, channel: str) -> bool | None:
+        """Return her word on a channel, or None when she has given none."""
+        consent = self.consent.get(channel)
+        return None if consent is None else consent.given
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An action that a guardrail removed, and why."""
+
+    action_id: str
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """What the uplift models predict for K actions; arrays of shape [K]; `basket` in currency units."""
+
+    visit: FloatArray
+    repurchase: FloatArray
+    basket: FloatArray
+    redemption: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Money or one piece of a budget that a decision takes; `limit` None counts without limiting."""
+
+    budget_key: str
+    amount_micros: int
+    limit_micros: int | None
+    limit_count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One ledger record: everything needed to answer again, to explain, and to learn."""
+
+    decision_id: str
+    customer_id: str
+    trigger: str
+    store: str | None
+    order_id: str
+    decided_at: datetime
+    group: Group
+    action_id: str
+    propensity: float
+    policy_version: str
+    allowed: tuple[str, ...]
+    distribution: tuple[float, ...]
+    context: Mapping[str, ContextValue]
+    predictions: Mapping[str, tuple[float | None, ...]]
+    rejected: tuple[Rejection, ...]
+    reasons: tuple[tuple[str, str], ...]
+    expires_at: datetime | None
+    matures_at: datetime
+    contact_cost_micros: int
+    fingerprint: str
+    coupon: str | None = None
+
+    @property
+    def imported(self) -> bool:
+        """Return whether this is a row of a past trial, whose reward came with it and is never recomputed."""
+        return self.policy_version.startswith(TRIAL_PREFIX)
+
+    def prediction(self, name: str, action_id: str) -> float | None:
+        """Return what was predicted for an allowed action: `repurchase` odds or `value`; None where nothing was."""
+        values = self.predictions.get(name)
+        return None if values is None else values[self.allowed.index(action_id)]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An observed fact: an event of the shop, kept as it came. `name` is Segment's event name."""
+
+    message_id: str
+    name: str
+    customer_id: str
+    occurred_at: datetime
+    properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """What a decision brought inside its window, net of refunds. Money in micros; `value` under the store's goal."""
+
+    decision_id: str
+    status: RewardStatus
+    visited: bool
+    repurchased: bool
+    redeemed: bool
+    revenue_micros: int
+    margin_micros: int
+    cost_micros: int
+    value_micros: int
+    computed_at: datetime

@@ -1,0 +1,162 @@
+"""What a server decides with at a moment: programme, champion and belief, in one immutable record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from decision.bundle.manifest import Manifest
+from decision.bundle.models import UpliftModel, uplift_model_from
+from decision.bundle.store import Bundle, unpack
+from decision.errors import InvalidBundle
+from decision.policies.action_features import ActionFeatures
+from decision.policies.base import Outlook, Policy
+from decision.policies.greedy_uplift import GreedyUplift
+from decision.policies.posterior import Posterior
+from decision.policies.rule import Rule
+from decision.policies.thompson import Thompson
+from decision.policies.uniform import Uniform
+from decision.programme.model import Goal, Programme
+from decision.records import Action, ContextValue, FloatArray, Group, action_named
+from decision.stages.context import Column, Encoder
+from decision.stages.valuation import worth
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """A policy bundle made ready to decide. `index` gives each action's place in its catalogue."""
+
+    version: str
+    manifest: Manifest
+    encoder: Encoder
+    model: UpliftModel
+    policy: Policy
+    index: Mapping[str, int]
+
+    def value(
+        self,
+        programme: Programme,
+        goal: Goal,
+        *,
+        allowed: Sequence[Action],
+        context: Mapping[str, ContextValue],
+    ) -> Valued:
+        """Return what is foreseen for those of the allowed actions that the bundle was trained with."""
+        known = tuple(action.action_id in self.index for action in allowed)
+        actions = [action for action, is_known in zip(allowed, known, strict=True) if is_known]
+        features = self.encoder.encode(context)
+        index = np.array([self.index[action.action_id] for action in actions])
+        components = self.model.predict(features, index)
+        outlook = Outlook(features, index, components, worth(programme, goal, actions, components))
+        repurchase = self.policy.repurchase(outlook)
+        return Valued(known, outlook, repurchase, outlook.worth.value(repurchase))
+
+
+@dataclass(frozen=True, slots=True)
+class Valued:
+    """Odds and values [K'] of the allowed actions that a champion knows; `known` [K] marks them among all."""
+
+    known: tuple[bool, ...]
+    outlook: Outlook
+    repurchase: FloatArray
+    value: FloatArray
+
+    def by_name(self) -> dict[str, tuple[float | None, ...]]:
+        """Return odds and values for every allowed action, None where the champion does not know it."""
+        return {"repurchase": self._spread(self.repurchase), "value": self._spread(self.value)}
+
+    def _spread(self, values: FloatArray) -> tuple[float | None, ...]:
+        found = iter(values.tolist())
+        return tuple(round(next(found), 6) if known else None for known in self.known)
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Programme and champion; without a champion the `policy` group gets business as usual."""
+
+    programme: Programme
+    champion: Champion | None
+
+    @property
+    def version(self) -> str:
+        """Return the policy version that decisions carry."""
+        return self.champion.version if self.champion else "business_as_usual"
+
+    def policy_of(self, group: Group) -> tuple[Policy, float]:
+        """Return the policy that decides for a measurement group, and its exploration floor."""
+        if group is Group.HOLDOUT:
+            return Rule({}), 0.0
+        if group is Group.RANDOM:
+            return Uniform(), 0.0
+        if group is Group.POLICY and self.champion is not None:
+            return self.champion.policy, self.programme.exploration_floor
+        return Rule(self.programme.business_as_usual), 0.0
+
+    def value(self, allowed: Sequence[Action], context: Mapping[str, ContextValue], store: str | None) -> Valued | None:
+        """Return what the champion foresees under the store's goal; None without a champion."""
+        if self.champion is None:
+            return None
+        goal = self.programme.goal_of(store)
+        return self.champion.value(self.programme, goal, allowed=allowed, context=context)
+
+
+def action_features(manifest: Manifest, encoder: Encoder) -> ActionFeatures:
+    """Return the bandit's features for a bundle's catalogue."""
+    return ActionFeatures([action_named(a) for a in manifest.actions], encoder.width)
+
+
+def encoder_of(manifest: Manifest) -> Encoder:
+    """Return the encoder that a manifest describes."""
+    return Encoder(
+        tuple(Column(c.name, tuple(c.levels), c.centre, c.scale, c.log, c.missing) for c in manifest.columns)
+    )
+
+
+def base_posterior(bundle: Bundle) -> Posterior:
+    """Return the belief that a bundle was trained to: the bandit's starting point. Raises `InvalidBundle`."""
+    try:
+        return posterior_from(bundle.arrays)
+    except KeyError as missing:
+        raise InvalidBundle(f"Expected the array {missing} in {bundle.version}, found none.") from None
+
+
+def posterior_from(arrays: Mapping[str, FloatArray]) -> Posterior:
+    """Return a belief from its arrays."""
+    return Posterior(arrays["posterior.mean"], arrays["posterior.precision"], int(arrays["posterior.n"]))
+
+
+def posterior_arrays(posterior: Posterior) -> dict[str, FloatArray]:
+    """Return a belief as arrays; the opposite of `posterior_from`."""
+    return {
+        "posterior.mean": posterior.mean,
+        "posterior.precision": posterior.precision,
+        "posterior.n": np.array(float(posterior.n)),
+    }
+
+
+def champion_from(bundle: Bundle, belief: bytes | None = None, sequence: int = 0) -> Champion:
+    """Return a bundle made ready to decide, with a later belief of its bandit where there is one.
+
+    Raises
+    ------
+    InvalidBundle : arrays are missing, of the wrong shape, or of an unknown kind.
+    """
+    manifest = bundle.manifest
+    encoder = encoder_of(manifest)
+    posterior = base_posterior(bundle) if belief is None else posterior_from(unpack(belief))
+    policy: Policy = GreedyUplift()
+    if manifest.policy == "thompson":
+        features = action_features(manifest, encoder)
+        if posterior.mean.shape != (features.size,):
+            raise InvalidBundle(f"Expected {features.size} weights in {bundle.version}, found {posterior.mean.shape}.")
+        policy = Thompson(features, posterior, draws=manifest.draws, seed=manifest.seed)
+    return Champion(
+        version=f"{bundle.version}+{sequence}",
+        manifest=manifest,
+        encoder=encoder,
+        model=uplift_model_from(manifest.heads, bundle.arrays),
+        policy=policy,
+        index={action_id: k for k, action_id in enumerate(manifest.actions)},
+    )

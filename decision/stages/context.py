@@ -1,0 +1,143 @@
+"""Context: what is known at decision time, by name; and the vector that a policy computes from it.
+
+The named context is what the ledger keeps and what training reads, so that both see what was served.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from decision.errors import InvalidInput
+from decision.money import MICROS
+from decision.programme.model import Feature, Programme
+from decision.programme.section import unknown
+from decision.records import ContextValue, Customer, DecisionRequest, FloatArray
+
+SECONDS_A_DAY = 86_400.0
+
+
+def build(
+    request: DecisionRequest, customer: Customer, *, programme: Programme, now: datetime
+) -> dict[str, ContextValue]:
+    """Return the named context: facts of the request, the customer's history, and the caller's features."""
+    order = request.order
+    last = customer.last_order_at
+    store = programme.stores.get(request.store) if request.store else None
+    context: dict[str, ContextValue] = {
+        "trigger": request.trigger,
+        "store": request.store,
+        "region": store.region if store else None,
+        "order_total": order.total_micros / MICROS,
+        "order_discount": order.discount_micros / MICROS,
+        "order_items": float(order.item_count),
+        "customer_orders": float(customer.orders),
+        "customer_returns": float(customer.returns),
+        "customer_revenue": customer.revenue_micros / MICROS,
+        "days_since_last_order": None if last is None else max((now - last).total_seconds() / SECONDS_A_DAY, 0.0),
+    }
+    for name in programme.features:
+        context[name] = request.features.get(name)
+    return context
+
+
+def check_features(features: Mapping[str, object], known: Mapping[str, Feature]) -> dict[str, ContextValue]:
+    """Return the caller's features, each of its declared type.
+
+    Raises
+    ------
+    InvalidInput : a feature is not declared in the programme, or its value is not of the declared type.
+    """
+    checked: dict[str, ContextValue] = {}
+    for name, value in features.items():
+        pointer = f"$.features.{name}"
+        if name not in known:
+            raise InvalidInput(
+                f"At {pointer}: {unknown('feature', name, tuple(known))}.",
+                hint="Declare it in programme.toml under [features].",
+                pointer=pointer,
+            )
+        checked[name] = _typed(value, known[name].kind, pointer)
+    return checked
+
+
+def _typed(value: object, kind: str, pointer: str) -> ContextValue:
+    if value is None:
+        return None
+    if kind == "category":
+        if isinstance(value, str) and len(value) <= 200:
+            return value
+        raise InvalidInput(f"Expected a text of at most 200 characters at {pointer}, found {value!r}.", pointer=pointer)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidInput(f"Expected a finite number at {pointer}, found {value!r}.", pointer=pointer)
+    return float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How one named fact becomes numbers. A category has `levels`; a number a `centre` and `scale`.
+
+    `log` takes log(1 + max(x, 0)) first; `missing` adds a column that is 1 where the fact is absent.
+    An absent number becomes 0 after scaling (its average), an unknown level becomes all zeros.
+    """
+
+    name: str
+    levels: tuple[str, ...] = ()
+    centre: float = 0.0
+    scale: float = 1.0
+    log: bool = False
+    missing: bool = False
+
+    @property
+    def width(self) -> int:
+        """Return how many numbers this column gives."""
+        return len(self.levels) or 1 + self.missing
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return a readable name for each of the numbers."""
+        if self.levels:
+            return tuple(f"{self.name}={level}" for level in self.levels)
+        return (self.name, f"{self.name} is missing") if self.missing else (self.name,)
+
+    def encode(self, value: ContextValue, out: FloatArray) -> None:
+        """Write the numbers of `value` into `out` [width], which holds zeros."""
+        if self.levels:
+            if value in self.levels:
+                out[self.levels.index(str(value))] = 1.0
+        elif isinstance(value, int | float):
+            number = math.log1p(max(value, 0.0)) if self.log else value
+            out[0] = (number - self.centre) / self.scale
+        elif self.missing:
+            out[1] = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """The columns of a policy bundle: context by name in, vector of shape [width] out."""
+
+    columns: tuple[Column, ...]
+
+    @property
+    def width(self) -> int:
+        """Return the length of the vector."""
+        return sum(column.width for column in self.columns)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return a readable name for each number of the vector."""
+        return tuple(label for column in self.columns for label in column.labels)
+
+    def encode(self, context: Mapping[str, ContextValue]) -> FloatArray:
+        """Return the vector of a context, shape [width]."""
+        vector = np.zeros(self.width)
+        start = 0
+        for column in self.columns:
+            end = start + column.width
+            column.encode(context.get(column.name), vector[start:end])
+            start = end
+        return vector

@@ -1,0 +1,19 @@
+"""Measurement groups: by a salted hash of the customer, stable for the life of the programme."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from decision.records import Group
+from decision.stages.hashing import uniform
+
+
+def assign(customer_id: str, *, salt: str, shares: Mapping[Group, float]) -> Group:
+    """Return the group of a customer; `shares` sum to 1 and are laid out in the order of `Group`."""
+    draw = uniform(salt, "group", customer_id)
+    edge = 0.0
+    for group in Group:
+        edge += shares[group]
+        if draw < edge:
+            return group
+    return Group.POLICY

@@ -1,0 +1,51 @@
+"""Valuation: components (repurchase, basket, redemption, visits) into money under the store's goal.
+
+Terms and costs are applied here, outside the models: a changed cost needs no new training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from decision.money import MICROS
+from decision.programme.model import Goal, Programme
+from decision.records import Action, Components, FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """The value of K actions as a line in the odds of a repurchase: `fixed + per_repurchase * P(repurchase)`.
+
+    Both arrays have shape [K], in currency units. `fixed` is what visits are worth minus the cost of contact.
+    """
+
+    fixed: FloatArray
+    per_repurchase: FloatArray
+
+    def value(self, repurchase: FloatArray) -> FloatArray:
+        """Return the value of each action, shape [..., K], for repurchase odds of shape [..., K]."""
+        values: FloatArray = self.fixed + self.per_repurchase * repurchase
+        return values
+
+
+def worth(programme: Programme, goal: Goal, actions: Sequence[Action], components: Components) -> Worth:
+    """Return what visits and repurchases under each action are worth, for arrays of shape [K].
+
+    An offer that costs on redemption is charged P(redeemed | repurchase) x cost, one that costs on contact always.
+    """
+    contact = np.array([programme.contact_cost_micros(action) / MICROS for action in actions])
+    flat = np.zeros(len(actions))
+    share = np.zeros(len(actions))
+    for k, action in enumerate(actions):
+        if not action.is_control:
+            cost = programme.offers[action.offer].cost
+            flat[k], share[k] = cost.on_redemption_micros / MICROS, cost.share_of_basket
+    basket, redemption = components.basket, components.redemption
+    gain = (goal.profit * programme.gross_margin + goal.revenue) * basket + goal.loyalty
+    return Worth(
+        fixed=goal.traffic * components.visit - contact,
+        per_repurchase=gain - redemption * (flat + share * basket),
+    )

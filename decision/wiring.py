@@ -1,0 +1,151 @@
+"""Puts the rooms together: paths of a home folder, and a shop whose serving record is kept fresh."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from decision.bundle.store import BundleStore
+from decision.errors import EncoreError, InvalidProgramme
+from decision.flow.promotion import champion_version
+from decision.ledger.base import Ledger
+from decision.ledger.sqlite import SqliteLedger
+from decision.programme.model import Programme
+from decision.programme.read import load_programme
+from decision.serving import Champion, Serving, champion_from
+
+log = logging.getLogger("encore")
+REFRESH_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of a shop: programme, ledger, bundles."""
+
+    root: Path
+
+    @property
+    def programme_path(self) -> Path:
+        """Return where `programme.toml` is."""
+        return self.root / "programme.toml"
+
+    @property
+    def ledger_path(self) -> Path:
+        """Return where the ledger is."""
+        return self.root / "ledger.db"
+
+    @property
+    def bundles(self) -> BundleStore:
+        """Return the store of policy bundles."""
+        return BundleStore(self.root / "bundles")
+
+    def programme(self) -> Programme:
+        """Read the programme. Raises `NotFound` or `InvalidProgramme`."""
+        return load_programme(self.programme_path)
+
+    def ledger(self) -> SqliteLedger:
+        """Open the ledger, creating it where there is none."""
+        if not self.ledger_path.exists():
+            return SqliteLedger.create(self.ledger_path)
+        return SqliteLedger(self.ledger_path)
+
+
+def utc_now() -> datetime:
+    """Return the time now in UTC."""
+    return datetime.now(UTC)
+
+
+class Shop:
+    """What a server holds: the ledger and a serving record that follows the programme, promotions and beliefs.
+
+    A programme or bundle that can't be read is refused and the last good one stays.
+    """
+
+    def __init__(self, home: Home) -> None:
+        """Open the shop in `home`. Raises `EncoreError` when it can't be opened at all."""
+        self.home = home
+        self.ledger: Ledger = home.ledger()
+        self.faults: dict[str, int] = {}
+        self._programme_stamp = self._stamp()
+        self._mark: tuple[str | None, int] = (None, 0)
+        self._stop = threading.Event()
+        self.serving = Serving(home.programme(), None)
+        self.refresh()
+
+    def _stamp(self) -> int:
+        try:
+            return self.home.programme_path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    def refresh(self) -> None:
+        """Pick up an edited programme, a promotion, a rollback or a new belief."""
+        try:
+            self.serving = Serving(self._fresh_programme(), self._fresh_champion())
+        except EncoreError as error:
+            self.count_fault(type(error).__name__)
+            log.error("kept the last good policy: %s", error)
+
+    def _fresh_programme(self) -> Programme:
+        stamp = self._stamp()
+        if stamp == self._programme_stamp:
+            return self.serving.programme
+        self._programme_stamp = stamp
+        try:
+            return self.home.programme()
+        except (InvalidProgramme, EncoreError) as error:
+            self.count_fault(type(error).__name__)
+            log.error("kept the last good programme: %s", error)
+            return self.serving.programme
+
+    def _fresh_champion(self) -> Champion | None:
+        version = champion_version(self.ledger)
+        if version is None:
+            return None
+        served, sequence = self._mark
+        same = version == served
+        belief = self.ledger.posterior(version, after=sequence if same else 0)
+        if same and belief is None:
+            return self.serving.champion
+        number = belief.sequence if belief else 0
+        champion = champion_from(self.home.bundles.read(version), belief.data if belief else None, number)
+        self._mark = (version, number)
+        return champion
+
+    def champion_of(self, policy_version: str) -> Champion | None:
+        """Return the champion that a past decision was made with, or None when there was none or it is gone.
+
+        Its bandit holds the belief of now; the uplift model is the one of then.
+        """
+        serving = self.serving.champion
+        version = policy_version.partition("+")[0]
+        if serving is not None and serving.manifest.version == version:
+            return serving
+        try:
+            return champion_from(self.home.bundles.read(version))
+        except EncoreError:
+            return None
+
+    def follow(self) -> None:
+        """Refresh in a thread of its own until `close`."""
+        threading.Thread(target=self._follow, name="refresh", daemon=True).start()
+
+    def _follow(self) -> None:
+        while not self._stop.wait(REFRESH_SECONDS):
+            try:
+                self.refresh()
+            except Exception:
+                # The thread must outlive any fault: without it no promotion would ever arrive.
+                self.count_fault("refresh")
+                log.exception("refresh failed")
+
+    def close(self) -> None:
+        """Stop following."""
+        self._stop.set()
+
+    def count_fault(self, name: str) -> None:
+        """Count a fault that was answered or survived."""
+        self.faults[name] = self.faults.get(name, 0) + 1

@@ -1,0 +1,121 @@
+"""The promotion gate: may this challenger replace the champion?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decision.errors import InvalidInput
+from experiments.off_policy.contrast import Contrast, contrast
+from experiments.off_policy.dr import Dr
+from experiments.off_policy.overlap import Overlap, overlap
+from experiments.off_policy.rounds import FloatArray, Rounds
+from experiments.off_policy.shrinkage import clip
+from experiments.off_policy.verdict import Reason, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class GateRules:
+    """What a promotion takes; every limit holds for the challenger and for the champion.
+
+    Parameters
+    ----------
+    min_gain : the lower bound of the gain must exceed this, in reward units per decision.
+    level : confidence of that one-sided bound; 1 - level is the promised rate of false promotions.
+    min_effective_sample_size : Kish's, of the clipped weights.
+    max_top1_weight_share : most of the weight that the heaviest 1 % of rounds may carry.
+    max_clipped_share : most of what a policy does that may rest on the reward model instead of the log.
+    max_missing_mass : most of what a policy does that the log may lack altogether.
+    min_rounds : logged rounds.
+    """
+
+    min_gain: float = 0.0
+    level: float = 0.95
+    min_effective_sample_size: float = 200.0
+    max_top1_weight_share: float = 0.75
+    max_clipped_share: float = 0.4
+    max_missing_mass: float = 0.05
+    min_rounds: int = 500
+
+    def __post_init__(self) -> None:
+        if not (0.5 < self.level < 1 and math.isfinite(self.min_gain)):
+            raise InvalidInput(
+                f"level must lie in (0.5, 1), min_gain be finite, found {self.level:g}, {self.min_gain:g}.",
+                hint="level=0.95 allows one false promotion in twenty challengers without a gain.",
+            )
+
+
+DEFAULT_RULES = GateRules()
+
+
+def largest_weight(n: int) -> float:
+    """sqrt(n / 2), the weight at which the gate clips n rounds.
+
+    Truncation of the order of sqrt(n) bounds the variance while its bias vanishes (Ionides 2008). The
+    factor is ours: in simulations (sparse rewards, 5 and 20 actions, floors of 0.002 to 0.03, n of 2,000
+    to 20,000) it was the smallest that kept false promotions at 5 % or below even for challengers that
+    share the reward model's mistakes, and it doubles the power of unclipped weights.
+    """
+    return math.sqrt(n / 2)
+
+
+def judge(
+    rounds: Rounds,
+    champion: FloatArray,
+    *,
+    in_sample: bool,
+    cluster: NDArray[np.generic] | None = None,
+    rules: GateRules = DEFAULT_RULES,
+) -> Verdict:
+    """Judge the challenger `rounds.target` against `champion` on a log that neither was trained on.
+
+    The gain is the doubly robust contrast with both policies' weights clipped at `largest_weight(n)`.
+    The bound holds for one look: who judges the same challenger every day, or picks the best of many,
+    promotes falsely more often.
+
+    Parameters
+    ----------
+    rounds : the log with out-of-fold q_hat; rewards have matured.
+    champion : float[n, K], the champion's probabilities on the same rounds.
+    in_sample : whether the challenger's training saw any of these rounds. Then it is refused: cross-fitting
+        q_hat does not help, and a challenger without a gain looks better in most cases.
+    cluster : ids [n] of the customers, for cluster-robust standard errors.
+
+    Raises
+    ------
+    InvalidInput : without q_hat, or when shapes differ.
+    """
+    largest = largest_weight(len(rounds))
+    gain = contrast(rounds, champion, estimator=Dr(clip(largest)), level=rules.level, cluster=cluster)
+    challenger_overlap = overlap(rounds, clip=largest)
+    champion_overlap = overlap(rounds.with_target(champion), clip=largest)
+    found = _about_overlap(challenger_overlap, rules) | _about_overlap(champion_overlap, rules)
+    found |= _about_gain(gain, rules)
+    if in_sample:
+        found.add(Reason.TRAINED_ON_THIS_LOG)
+    return Verdict(
+        promote=not found,
+        reasons=tuple(reason for reason in Reason if reason in found),
+        contrast=gain,
+        overlap=challenger_overlap,
+        champion_overlap=champion_overlap,
+    )
+
+
+def _about_gain(gain: Contrast, rules: GateRules) -> set[Reason]:
+    return set() if gain.lower_bound > rules.min_gain else {Reason.GAIN_NOT_PROVEN}
+
+
+def _about_overlap(seen: Overlap, rules: GateRules) -> set[Reason]:
+    checks = {
+        Reason.NOT_ENOUGH_DATA: seen.n < rules.min_rounds
+        or seen.effective_sample_size < rules.min_effective_sample_size,
+        Reason.NO_SUPPORT: seen.missing_mass > rules.max_missing_mass,
+        Reason.CONCENTRATED_WEIGHTS: seen.top1_weight_share > rules.max_top1_weight_share
+        or seen.clipped_share > rules.max_clipped_share,
+        Reason.WRONG_PROPENSITIES: seen.excess_weight > 0,
+    }
+    return {reason for reason, holds in checks.items() if holds}

@@ -1,0 +1,157 @@
+"""The logged rounds that every off-policy estimator reads, validated once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decision.errors import InvalidInput
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+ROW_SUM_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Rounds:
+    """Logged decisions together with the policy to be valued on them.
+
+    Parameters
+    ----------
+    action : int[n], the logged action of each round, 0 <= action < K.
+    reward : float[n], the matured reward of each round, in one unit (money, or orders).
+    propensity : float[n], in (0, 1]: the logged probability of the logged action.
+    target : float[n, K], the target policy's probabilities; each row sums to 1.
+    q_hat : float[n, K] or None, a reward model's out-of-fold predictions, in the unit of `reward`.
+
+    Raises
+    ------
+    InvalidInput : a shape, type or value is not as above; the message names the first such round.
+    """
+
+    action: IntArray
+    reward: FloatArray
+    propensity: FloatArray
+    target: FloatArray
+    q_hat: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        action = np.asarray(self.action)
+        if action.ndim != 1 or len(action) == 0 or not np.issubdtype(action.dtype, np.integer):
+            raise InvalidInput(
+                f"action must be whole numbers of shape [n], n >= 1, found {action.dtype} of {action.shape}.",
+                hint="Number the actions 0 to K-1 and leave out an empty log.",
+            )
+        n = len(action)
+        target = _floats("target", self.target, (n, None))
+        self._set("action", action.astype(np.int64, copy=False))
+        self._set("reward", _floats("reward", self.reward, (n,)))
+        self._set("propensity", _floats("propensity", self.propensity, (n,)))
+        self._set("target", target)
+        if self.q_hat is not None:
+            self._set("q_hat", _floats("q_hat", self.q_hat, target.shape))
+        self._check_values()
+
+    def _set(self, name: str, value: NDArray[np.generic]) -> None:
+        view = value.view()
+        view.flags.writeable = False
+        object.__setattr__(self, name, view)
+
+    def _check_values(self) -> None:
+        n_actions = self.target.shape[1]
+        _refuse(
+            (self.action < 0) | (self.action >= n_actions),
+            f"action must lie in 0..{n_actions - 1}, the columns of target",
+            self.action,
+            "Give target a column for every action in the log.",
+        )
+        _refuse(
+            (self.propensity <= 0) | (self.propensity > 1),
+            "propensity must lie in (0, 1]",
+            self.propensity,
+            "Use the propensity that was logged with the decision; a round without one can't be used.",
+        )
+        _refuse(
+            self.target.min(axis=1) < 0,
+            "target must have no negative probability",
+            self.target.min(axis=1),
+            "Give the target policy's distribution over actions, not its values.",
+        )
+        sums = self.target.sum(axis=1)
+        _refuse(
+            np.asarray(np.abs(sums - 1) > ROW_SUM_TOLERANCE),
+            f"each row of target must sum to 1 within {ROW_SUM_TOLERANCE:g}",
+            sums,
+            "Give actions that were not allowed probability 0 and normalise over the rest.",
+        )
+
+    def __len__(self) -> int:
+        return len(self.action)
+
+    @property
+    def n_actions(self) -> int:
+        """K, the number of actions."""
+        return int(self.target.shape[1])
+
+    @property
+    def weight(self) -> FloatArray:
+        """float[n], the importance weight: target probability of the logged action / propensity."""
+        return self.of_logged(self.target) / self.propensity
+
+    def of_logged(self, table: FloatArray) -> FloatArray:
+        """float[n], the column of float[n, K] `table` that belongs to each logged action."""
+        return table[np.arange(len(self)), self.action]
+
+    def require_q_hat(self, reader: str) -> FloatArray:
+        """float[n, K] `q_hat`; raises InvalidInput when there is none."""
+        if self.q_hat is None:
+            raise InvalidInput(
+                f"{reader} needs q_hat, found none.",
+                hint="Predict it out of fold with off_policy.reward_model.cross_fit, or use ips or snips.",
+            )
+        return self.q_hat
+
+    def with_target(self, target: FloatArray) -> Rounds:
+        """The same log with another target policy, float[n, K]."""
+        return replace(self, target=target)
+
+    def take(self, index: IntArray) -> Rounds:
+        """The rounds at int[m] `index`, in that order."""
+        return Rounds(
+            action=self.action[index],
+            reward=self.reward[index],
+            propensity=self.propensity[index],
+            target=self.target[index],
+            q_hat=None if self.q_hat is None else self.q_hat[index],
+        )
+
+
+def _floats(name: str, value: FloatArray, shape: tuple[int | None, ...]) -> FloatArray:
+    array = np.asarray(value, dtype=np.float64)
+    fits = array.ndim == len(shape) and all(
+        want is None or want == have for want, have in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("K" if size is None else str(size) for size in shape)
+        raise InvalidInput(
+            f"{name} must have shape [{wanted}], found {list(array.shape)}.",
+            hint="Give one row for every round and, in a table, one column for every action.",
+        )
+    largest = np.abs(array).reshape(len(array), -1).max(axis=1)
+    _refuse(
+        ~np.isfinite(largest),
+        f"{name} must be finite",
+        largest,
+        "Leave out rounds whose values are missing; a reward that has not matured is not a 0.",
+    )
+    return array
+
+
+def _refuse(bad: NDArray[np.bool_], expected: str, found: NDArray[np.generic], hint: str) -> None:
+    if bad.any():
+        first = int(bad.argmax())
+        count = int(bad.sum())
+        raise InvalidInput(f"{expected}, found {found[first]} in round {first} ({count} such).", hint=hint)

@@ -1,0 +1,170 @@
+"""The gate promotes a challenger without a gain at most once in twenty, and finds one with a gain."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from decision.errors import InvalidInput
+from experiments.off_policy import GateRules, Reason, Rounds, Verdict, cross_fit, folds_by_customer, judge
+
+FLOOR = 0.03
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Four actions; purchases are rare and what they bring varies, as in a shop."""
+
+    features: np.ndarray
+    chance: np.ndarray
+    champion: np.ndarray
+
+    def worth(self, policy: np.ndarray) -> float:
+        return float((policy * self.chance).sum(axis=1).mean()) * 40
+
+    def log(self, challenger: np.ndarray, *, n: int, seed: int) -> tuple[Rounds, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        who = rng.integers(len(self.features), size=n)
+        logging = self.champion[who]
+        action = (rng.random((n, 1)) > logging.cumsum(axis=1)).sum(axis=1).clip(max=3)
+        bought = rng.random(n) < self.chance[who, action]
+        reward = bought * rng.gamma(4, 10, size=n)
+        fold = folds_by_customer(np.arange(n), seed=seed, folds=2)
+        q_hat = cross_fit(self.features[who], action, reward, fold, n_actions=4)
+        return Rounds(action, reward, logging[np.arange(n), action], challenger[who], q_hat), logging
+
+
+def floored(choice: np.ndarray) -> np.ndarray:
+    return (1 - 4 * FLOOR) * np.eye(4)[choice] + FLOOR
+
+
+@pytest.fixture(scope="module")
+def shop() -> Shop:
+    rng = np.random.default_rng(12)
+    features = rng.normal(size=(20_000, 3))
+    chance = 0.1 / (1 + np.exp(-features @ rng.normal(size=(3, 4)))) + 0.02
+    return Shop(features, chance, floored(np.abs(features[:, 0]).round().astype(int).clip(max=3)))
+
+
+@pytest.fixture(scope="module")
+def equal(shop: Shop) -> np.ndarray:
+    """A challenger that does something else and is worth exactly as much as the champion."""
+    best, worst = floored(shop.chance.argmax(axis=1)), floored(shop.chance.argmin(axis=1))
+    share = (shop.worth(shop.champion) - shop.worth(worst)) / (shop.worth(best) - shop.worth(worst))
+    lucky = np.random.default_rng(1).random(len(best)) < share
+    mixed = np.where(lucky[:, None], best, worst)
+    rest = (shop.worth(shop.champion) - shop.worth(mixed)) / (shop.worth(best) - shop.worth(mixed))
+    return rest * best + (1 - rest) * mixed
+
+
+@pytest.fixture(scope="module")
+def better(shop: Shop) -> np.ndarray:
+    """A challenger worth 30 % more than the champion."""
+    best = floored(shop.chance.argmax(axis=1))
+    share = 0.3 * shop.worth(shop.champion) / (shop.worth(best) - shop.worth(shop.champion))
+    return share * best + (1 - share) * shop.champion
+
+
+def verdicts(shop: Shop, challenger: np.ndarray, *, n: int, replicates: int) -> list[Verdict]:
+    logs = (shop.log(challenger, n=n, seed=seed) for seed in range(replicates))
+    return [judge(rounds, champion, in_sample=False) for rounds, champion in logs]
+
+
+@pytest.mark.parametrize("n", [1_500, 6_000])
+def test_without_a_gain_at_most_one_in_twenty_is_promoted(shop: Shop, equal: np.ndarray, n: int) -> None:
+    assert shop.worth(equal) == pytest.approx(shop.worth(shop.champion))
+    found = verdicts(shop, equal, n=n, replicates=200)
+    assert np.mean([verdict.promote for verdict in found]) <= 0.05
+
+
+def test_a_real_gain_is_found(shop: Shop, better: np.ndarray) -> None:
+    found = verdicts(shop, better, n=6_000, replicates=60)
+    assert np.mean([verdict.promote for verdict in found]) >= 0.8
+
+
+@pytest.fixture(scope="module")
+def judged(shop: Shop, better: np.ndarray) -> tuple[Rounds, np.ndarray]:
+    return shop.log(better, n=12_000, seed=99)
+
+
+def test_a_promotion_has_no_reasons_against_it(judged: tuple[Rounds, np.ndarray]) -> None:
+    verdict = judge(*judged, in_sample=False)
+    assert verdict.promote
+    assert verdict.reasons == ()
+    assert verdict.sentences()[0] == "Promote the challenger."
+
+
+def test_a_challenger_trained_on_the_log_is_never_promoted_by_it(judged: tuple[Rounds, np.ndarray]) -> None:
+    verdict = judge(*judged, in_sample=True)
+    assert verdict.reasons == (Reason.TRAINED_ON_THIS_LOG,)
+
+
+def test_too_few_decisions_are_not_enough_data(judged: tuple[Rounds, np.ndarray]) -> None:
+    rounds, champion = judged
+    verdict = judge(rounds.take(np.arange(400)), champion[:400], in_sample=False)
+    assert Reason.NOT_ENOUGH_DATA in verdict.reasons
+    assert "There is not enough data" in " ".join(verdict.sentences())
+
+
+def test_an_action_the_log_never_took_is_no_support(judged: tuple[Rounds, np.ndarray]) -> None:
+    rounds, champion = judged
+    assert rounds.q_hat is not None
+    column = np.ones((len(rounds), 1))
+    wider = Rounds(
+        action=rounds.action,
+        reward=rounds.reward,
+        propensity=rounds.propensity,
+        target=np.hstack([0.5 * rounds.target, 0.5 * column]),
+        q_hat=np.hstack([rounds.q_hat, 100 * column]),
+    )
+    verdict = judge(wider, np.hstack([champion, 0 * column]), in_sample=False)
+    assert verdict.contrast.lower_bound > 0
+    assert Reason.NO_SUPPORT in verdict.reasons
+
+
+def test_a_champion_without_support_is_refused_as_well(judged: tuple[Rounds, np.ndarray]) -> None:
+    rounds, champion = judged
+    never = np.zeros_like(champion)
+    never[np.arange(len(rounds)), (rounds.action + 1) % 4] = 1
+    assert Reason.NO_SUPPORT in judge(rounds, never, in_sample=False).reasons
+
+
+def test_a_challenger_equal_to_the_champion_has_no_proven_gain(judged: tuple[Rounds, np.ndarray]) -> None:
+    rounds, champion = judged
+    verdict = judge(rounds.with_target(champion), champion, in_sample=False)
+    assert verdict.reasons == (Reason.GAIN_NOT_PROVEN,)
+    assert verdict.sentences()[0] == "Keep the champion."
+
+
+def test_the_gain_must_exceed_what_the_rules_ask(judged: tuple[Rounds, np.ndarray]) -> None:
+    verdict = judge(*judged, in_sample=False, rules=GateRules(min_gain=5.0))
+    assert verdict.reasons == (Reason.GAIN_NOT_PROVEN,)
+
+
+def test_weights_that_rest_on_few_rounds_are_refused(judged: tuple[Rounds, np.ndarray]) -> None:
+    strict = GateRules(max_top1_weight_share=0.02)
+    assert judge(*judged, in_sample=False, rules=strict).reasons == (Reason.CONCENTRATED_WEIGHTS,)
+
+
+def test_propensities_that_do_not_fit_are_refused(judged: tuple[Rounds, np.ndarray]) -> None:
+    rounds, champion = judged
+    wrong = replace(rounds, propensity=rounds.propensity / 2)
+    assert Reason.WRONG_PROPENSITIES in judge(wrong, champion, in_sample=False).reasons
+
+
+def test_customers_who_come_again_count_once(judged: tuple[Rounds, np.ndarray]) -> None:
+    rounds, champion = judged
+    verdict = judge(rounds, champion, in_sample=False, cluster=np.arange(len(rounds)) // 4)
+    assert verdict.contrast.clusters == len(rounds) / 4
+
+
+def test_the_gate_needs_a_reward_model(judged: tuple[Rounds, np.ndarray]) -> None:
+    rounds, champion = judged
+    with pytest.raises(InvalidInput, match="needs q_hat"):
+        judge(replace(rounds, q_hat=None), champion, in_sample=False)
+
+
+@pytest.mark.parametrize("rules", [{"level": 0.4}, {"level": 1.0}, {"min_gain": float("nan")}])
+def test_rules_that_promise_nothing_are_refused(rules: dict[str, float]) -> None:
+    with pytest.raises(InvalidInput, match="level must lie in"):
+        GateRules(**rules)
