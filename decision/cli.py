@@ -14,11 +14,13 @@ from typing import Any
 import click
 
 from decision import __version__
-from decision.errors import EncoreError, InvalidProgramme
+from decision.errors import EncoreError, InvalidProgramme, NotFound
 from decision.flow.learn import learn as learn_once
 from decision.flow.promotion import champion_version
 from decision.flow.promotion import rollback as roll_back
 from decision.flow.sweep import sweep
+from decision.ledger.base import Ledger
+from decision.ledger.sqlite import SqliteLedger
 from decision.programme.template import write_template
 from decision.wiring import Home, utc_now
 
@@ -100,6 +102,16 @@ def init(home: Home) -> None:
 
 @main.command()
 @click.pass_obj
+def upgrade(home: Home) -> None:
+    """Bring the ledger up to date after a newer Encore was installed; harmless when it is. Back it up first."""
+    if not home.ledger_path.exists():
+        raise NotFound(f"Expected a ledger at {home.ledger_path}, found none.", hint="Run `encore init`.")
+    SqliteLedger.create(home.ledger_path)
+    click.echo(f"{home.ledger_path} is up to date.")
+
+
+@main.command()
+@click.pass_obj
 def check(home: Home) -> None:
     """Explain every mistake in programme.toml, one a line with its place. Exit code 2 if there are any."""
     programme = home.programme()
@@ -123,6 +135,10 @@ def serve(home: Home, host: str, port: int, workers: int, threads: int) -> None:
     # Decisions are small: more threads per matrix product only fight over the cores.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    import multiprocessing
+
+    # A forked worker would inherit numpy with its threads already set up, and the variables come too late.
+    multiprocessing.set_start_method("spawn", force=True)
     from granian import Granian
     from granian.constants import Interfaces
 
@@ -146,21 +162,32 @@ def serve(home: Home, host: str, port: int, workers: int, threads: int) -> None:
 @click.pass_obj
 def learn(home: Home, once: bool, every: float) -> None:
     """Mature rewards, release budgets of expired offers, and update the bandit from what is final."""
-    ledger, bundles = home.ledger(), home.bundles
+    home.programme()
+    ledger = home.ledger()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     while True:
-        programme, now = home.programme(), utc_now()
-        swept = sweep(programme=programme, ledger=ledger, now=now)
-        if version := champion_version(ledger):
-            learned = learn_once(bundles.read(version), programme=programme, ledger=ledger, now=now)
-            if learned.outcomes or learned.replayed:
-                click.echo(f"{now:%H:%M:%S} learned {learned.outcomes} outcomes of {learned.buckets} days")
-        if swept.rewards or swept.expired:
-            click.echo(f"{now:%H:%M:%S} {swept.rewards} rewards, {swept.expired} offers expired")
+        try:
+            _round(home, ledger)
+        except EncoreError as error:
+            if once:
+                raise
+            # A typing mistake in the programme must not end the learning: the next round may do.
+            logging.getLogger("encore").error("skipped a round: %s", error)
         if once or stop.wait(every):
             return
+
+
+def _round(home: Home, ledger: Ledger) -> None:
+    programme, now = home.programme(), utc_now()
+    swept = sweep(programme=programme, ledger=ledger, now=now)
+    if version := champion_version(ledger):
+        learned = learn_once(home.bundles.read(version), programme=programme, ledger=ledger, now=now)
+        if learned.outcomes or learned.replayed:
+            click.echo(f"{now:%H:%M:%S} learned {learned.outcomes} outcomes of {learned.buckets} days")
+    if swept.rewards or swept.expired:
+        click.echo(f"{now:%H:%M:%S} {swept.rewards} rewards, {swept.expired} offers expired")
 
 
 @main.command()

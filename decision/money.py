@@ -10,6 +10,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from decision.errors import InvalidInput
 
 MICROS = 1_000_000
+SMALLEST = Decimal("0.000001")
 LARGEST = Decimal(1_000_000_000)
 
 # ISO 4217: the currencies whose minor unit is not two digits.
@@ -39,12 +40,13 @@ def to_micros(amount: Decimal, *, pointer: str = "", allow_negative: bool = Fals
             hint="Send refunds as positive amounts of an Order Refunded event.",
             pointer=pointer,
         )
-    if abs(amount) > LARGEST:
+    if amount.copy_abs() > LARGEST:
         raise InvalidInput(f"Expected an amount of at most {LARGEST}{where}, found {amount}.", pointer=pointer)
-    micros = amount * MICROS
-    if micros != micros.to_integral_value():
+    exact = amount.quantize(SMALLEST)
+    # Compared, not multiplied: a product is rounded to 28 digits and would hide what is too precise.
+    if exact != amount:
         raise InvalidInput(f"Expected at most six decimals{where}, found {amount}.", pointer=pointer)
-    return int(micros)
+    return int(exact * MICROS)
 
 
 def from_micros(micros: int, currency: str) -> Decimal:

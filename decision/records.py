@@ -189,7 +189,10 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One ledger record: everything needed to answer again, to explain, and to learn."""
+    """One ledger record: everything needed to answer again, to explain, and to learn.
+
+    What the offer costs is written down as it was when it was given: the programme may change or drop it later.
+    """
 
     decision_id: str
     customer_id: str
@@ -212,6 +215,8 @@ class Decision:
     contact_cost_micros: int
     fingerprint: str
     coupon: str | None = None
+    redemption_cost_micros: int = 0
+    redemption_share: float = 0.0
 
     @property
     def imported(self) -> bool:

@@ -12,16 +12,16 @@ from decision.bundle.models import UpliftModel, uplift_model_from
 from decision.bundle.store import Bundle, unpack
 from decision.errors import InvalidBundle
 from decision.policies.action_features import ActionFeatures
-from decision.policies.base import Outlook, Policy
+from decision.policies.base import Outlook, Policy, Situation
 from decision.policies.greedy_uplift import GreedyUplift
 from decision.policies.posterior import Posterior
 from decision.policies.rule import Rule
 from decision.policies.thompson import Thompson
 from decision.policies.uniform import Uniform
 from decision.programme.model import Goal, Programme
-from decision.records import Action, ContextValue, FloatArray, Group, action_named
+from decision.records import CONTROL, Action, ContextValue, FloatArray, Group, action_named
 from decision.stages.context import Column, Encoder
-from decision.stages.valuation import worth
+from decision.stages.valuation import Worth, worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +141,33 @@ def champion_from(bundle: Bundle, belief: bytes | None = None, sequence: int = 0
 
     Raises
     ------
-    InvalidBundle : arrays are missing, of the wrong shape, or of an unknown kind.
+    InvalidBundle : control is missing, or arrays are missing, of the wrong shape, or of an unknown kind.
     """
+    actions = bundle.manifest.actions
+    if CONTROL not in actions or len(set(actions)) < len(actions):
+        raise InvalidBundle(f"Expected control and each action once in {bundle.version}, found {', '.join(actions)}.")
+    try:
+        champion = _champion(bundle, belief, sequence)
+        _rehearse(champion)
+    except KeyError as missing:
+        raise InvalidBundle(f"Expected the array {missing} in {bundle.version}, found none.") from None
+    except (IndexError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise InvalidBundle(f"Expected arrays that fit together in {bundle.version}, found: {error}.") from None
+    return champion
+
+
+def _champion(bundle: Bundle, belief: bytes | None, sequence: int) -> Champion:
     manifest = bundle.manifest
     encoder = encoder_of(manifest)
-    posterior = base_posterior(bundle) if belief is None else posterior_from(unpack(belief))
     policy: Policy = GreedyUplift()
     if manifest.policy == "thompson":
+        posterior = base_posterior(bundle) if belief is None else posterior_from(unpack(belief))
         features = action_features(manifest, encoder)
         if posterior.mean.shape != (features.size,):
             raise InvalidBundle(f"Expected {features.size} weights in {bundle.version}, found {posterior.mean.shape}.")
-        policy = Thompson(features, posterior, draws=manifest.draws, seed=manifest.seed)
+        policy = Thompson(
+            features, posterior, draws=manifest.draws, exploration=manifest.exploration, seed=manifest.seed
+        )
     return Champion(
         version=f"{bundle.version}+{sequence}",
         manifest=manifest,
@@ -160,3 +176,18 @@ def champion_from(bundle: Bundle, belief: bytes | None = None, sequence: int = 0
         policy=policy,
         index={action_id: k for k, action_id in enumerate(manifest.actions)},
     )
+
+
+def _rehearse(champion: Champion) -> None:
+    """Predict once for a customer of whom nothing is known: better to fail here than at the till."""
+    actions = tuple(action_named(action_id) for action_id in champion.manifest.actions)
+    k = len(actions)
+    known = {column.name: 0.0 for column in champion.encoder.columns}
+    for context in ({}, known):
+        x, index = champion.encoder.encode(context), np.arange(k)
+        foreseen = champion.model.predict(x, index)
+        for values in (foreseen.visit, foreseen.repurchase, foreseen.basket, foreseen.redemption):
+            if values.shape != (k,) or not np.isfinite(values).all():
+                raise ValueError(f"{values} for {k} actions")
+        outlook = Outlook(x, index, foreseen, Worth(np.zeros(k), np.ones(k)))
+        champion.policy.distribution(Situation("", actions, outlook))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from decision.bundle.store import BundleStore
-from decision.errors import EncoreError, InvalidProgramme
+from decision.errors import EncoreError
 from decision.flow.promotion import champion_version
 from decision.ledger.base import Ledger
 from decision.ledger.sqlite import SqliteLedger
@@ -83,11 +83,13 @@ class Shop:
 
     def refresh(self) -> None:
         """Pick up an edited programme, a promotion, a rollback or a new belief."""
+        programme, champion = self._fresh_programme(), self.serving.champion
         try:
-            self.serving = Serving(self._fresh_programme(), self._fresh_champion())
+            champion = self._fresh_champion()
         except EncoreError as error:
             self.count_fault(type(error).__name__)
             log.error("kept the last good policy: %s", error)
+        self.serving = Serving(programme, champion)
 
     def _fresh_programme(self) -> Programme:
         stamp = self._stamp()
@@ -96,7 +98,7 @@ class Shop:
         self._programme_stamp = stamp
         try:
             return self.home.programme()
-        except (InvalidProgramme, EncoreError) as error:
+        except EncoreError as error:
             self.count_fault(type(error).__name__)
             log.error("kept the last good programme: %s", error)
             return self.serving.programme

@@ -1,0 +1,1 @@
+"""Encore's offline rooms: data sets, learners, evaluation, simulation, MLflow."""

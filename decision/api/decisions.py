@@ -58,11 +58,11 @@ def blueprint(shop: Shop) -> Blueprint:
     def post_decision() -> Response:
         question = parsing.decode(parsing.body_of(request, limit=BODY_LIMIT), _decoder)
         key = parsing.idempotency_key(request.headers.get("Idempotency-Key"))
-        programme = shop.serving.programme
-        asked = read_question(question, key=key, programme=programme)
+        serving = shop.serving
+        asked = read_question(question, key=key, programme=serving.programme)
         now = utc_now()
         try:
-            decision = decide(asked, serving=shop.serving, ledger=shop.ledger, now=now)
+            decision = decide(asked, serving=serving, ledger=shop.ledger, now=now)
         except (InvalidInput, IdempotencyMismatch):
             raise
         except Exception as fault:
@@ -70,7 +70,7 @@ def blueprint(shop: Shop) -> Blueprint:
             shop.count_fault(type(fault).__name__)
             log.exception("decision answered control after a fault")
             return answer(fallback(asked, now=now))
-        return answer(decision_answer(decision, programme))
+        return answer(decision_answer(decision, serving.programme))
 
     @routes.get("/v1/decisions/<decision_id>")
     def get_decision(decision_id: str) -> Response:

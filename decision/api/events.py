@@ -22,8 +22,14 @@ class EventBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch: list[Event]
 
 
+class _Parcel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A batch whose events have not been looked at yet."""
+
+    batch: list[msgspec.Raw]
+
+
 _one = msgspec.json.Decoder(Event)
-_many = msgspec.json.Decoder(EventBatch)
+_many = msgspec.json.Decoder(_Parcel)
 _loose = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -35,17 +41,33 @@ def blueprint(shop: Shop) -> Blueprint:
     def post_events() -> Response:
         body = parsing.body_of(request, limit=BODY_LIMIT)
         is_batch = "batch" in parsing.decode(body, _loose)
-        events = parsing.decode(body, _many).batch if is_batch else [parsing.decode(body, _one)]
-        if len(events) > BATCH_LIMIT:
+        raw = parsing.decode(body, _many).batch if is_batch else [msgspec.Raw(body)]
+        if len(raw) > BATCH_LIMIT:
             raise InvalidInput(
-                f"Expected at most {BATCH_LIMIT} events at $.batch, found {len(events)}.",
+                f"Expected at most {BATCH_LIMIT} events at $.batch, found {len(raw)}.",
                 hint="Send several batches.",
                 pointer="$.batch",
             )
-        receipt = observe(events, programme=shop.serving.programme, ledger=shop.ledger, now=utc_now())
+        pointers = [f"$.batch[{place}]" for place in range(len(raw))] if is_batch else ["$"]
+        receipt = observe(
+            [_event(one, pointer) for one, pointer in zip(raw, pointers, strict=True)],
+            programme=shop.serving.programme,
+            ledger=shop.ledger,
+            now=utc_now(),
+            pointers=pointers,
+        )
         if receipt.rejected and not is_batch:
             raise receipt.rejected[0][1]
-        rejected = tuple(RejectedEvent(place, str(e), f"$.batch{e.pointer[1:]}") for place, e in receipt.rejected)
+        rejected = tuple(
+            RejectedEvent(place, str(error), error.pointer or pointers[place]) for place, error in receipt.rejected
+        )
         return answer(EventReceipt(receipt.accepted, receipt.duplicates, rejected))
 
     return routes
+
+
+def _event(raw: msgspec.Raw, pointer: str) -> Event | InvalidInput:
+    try:
+        return parsing.decode(raw, _one, root=pointer)
+    except InvalidInput as error:
+        return error

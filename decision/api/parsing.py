@@ -13,11 +13,13 @@ from decision.api.problem import BadJson
 from decision.errors import InvalidInput
 
 T = TypeVar("T")
+# Bytes that are no UTF-8 inside a text come as Python's own error.
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _FIELD = re.compile(r"(?:unknown|required) field `([^`]*)`")
 
 
-def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """Return the body as the decoder's type.
+def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], *, root: str = "$") -> T:
+    """Return the body as the decoder's type; `root` is where in the request it stands.
 
     Raises
     ------
@@ -28,22 +30,22 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         _check_json(body)
-        raise _mistake(str(error)) from None
-    except (msgspec.DecodeError, RecursionError) as error:
+        raise _mistake(str(error), root) from None
+    except _NOT_JSON as error:
         raise BadJson(f"Expected JSON, found something else: {error}.", hint="Send UTF-8 JSON.") from None
 
 
-def _check_json(body: bytes) -> None:
+def _check_json(body: bytes | msgspec.Raw) -> None:
     """Raise `BadJson` when a body that has the wrong shape is not even JSON: the shape is read as it comes."""
     try:
         msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _NOT_JSON as error:
         raise BadJson(f"Expected JSON, found something else: {error}.", hint="Send UTF-8 JSON.") from None
 
 
-def _mistake(text: str) -> InvalidInput:
+def _mistake(text: str, root: str) -> InvalidInput:
     sentence, _, place = text.partition(" - at `")
-    pointer = place.rstrip("`") or "$"
+    pointer = root + place.rstrip("`").removeprefix("$")
     if field := _FIELD.search(sentence):
         pointer = f"{pointer}.{field[1]}"
     return InvalidInput(f"At {pointer}: {sentence}.", hint="See /docs for the shape of the body.", pointer=pointer)

@@ -38,6 +38,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The manifest. `heads` maps a component to the kind of model that predicts it.
 
     `trained_through`: decisions made before this moment have been learned from; the bandit starts there.
+    `draws` and `exploration` are Thompson sampling's, see `policies.thompson`.
     `arrays_sha256` is the hash of `arrays.npz`; `version` ends in a hash over all other fields.
     """
 
@@ -48,6 +49,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     columns: tuple[ColumnSpec, ...]
     heads: dict[str, str]
     draws: int
+    exploration: float
     seed: int
     trained_through: datetime
     arrays_sha256: str

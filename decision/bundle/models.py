@@ -110,6 +110,8 @@ def uplift_model_from(heads: Mapping[str, str], arrays: Arrays) -> UpliftModel:
     for name in ("basket.coefficients", "basket.smear", "basket.range", "redemption"):
         if name not in arrays:
             raise InvalidBundle(f"Expected the array {name} in the bundle, found none.")
+    if "repurchase" not in heads:
+        raise InvalidBundle(f"Expected a model of repurchase in the bundle, found {', '.join(heads) or 'none'}.")
     low, high = (float(edge) for edge in arrays["basket.range"])
     return UpliftModel(
         visit=odds_from(heads["visit"], "visit", arrays) if "visit" in heads else None,

@@ -81,6 +81,7 @@ def propose(
         distribution, draw=choice.draw_for(request.decision_id, salt=programme.salt, attempt=len(exhausted))
     )
     action = allowed[chosen]
+    cost = programme.cost_of(action)
     decision = Decision(
         decision_id=request.decision_id,
         customer_id=request.customer_id,
@@ -103,6 +104,8 @@ def propose(
         contact_cost_micros=programme.contact_cost_micros(action),
         fingerprint=request.fingerprint,
         coupon=explanation.coupon(action, request.decision_id, salt=programme.salt),
+        redemption_cost_micros=cost.on_redemption_micros,
+        redemption_share=cost.share_of_basket,
     )
     basket = request.order.total_micros
     taken = guardrails.reservations(programme, action, store=request.store, basket_micros=basket, now=now)

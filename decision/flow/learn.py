@@ -2,8 +2,8 @@
 
 Decisions are learned in buckets of one day of decision time, once the whole bucket has matured; inside a bucket
 in the order of the decision id. The belief is therefore a function of the ledger's content alone: replaying gives
-the same numbers, whatever the order in which outcomes arrived. A refund after a reward was final changes what a
-bucket holds: the belief is then learned anew from its start.
+the same numbers, whatever the order in which outcomes arrived. A refund after a reward was final, an import, or a
+window that was changed meanwhile alter what a bucket holds: the belief is then learned anew from its start.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def learn(bundle: Bundle, *, programme: Programme, ledger: Ledger, now: datetime
     student = Student.of(bundle)
     stored = ledger.posterior(bundle.version)
     cursor = f"learn:{bundle.version}"
-    revised, position = ledger.revised_since(ledger.cursor(cursor))
     start, posterior = bundle.manifest.trained_through, base_posterior(bundle)
-    replayed = stored is not None and revised is not None and start <= revised < stored.through
+    revised, position = ledger.revised_since(ledger.cursor(cursor), start=start)
+    replayed = stored is not None and revised is not None and revised < stored.through
     if stored is not None and not replayed:
         start, posterior = stored.through, posterior_from(unpack(stored.data))
     begun, before, buckets = start, posterior.n, 0

@@ -13,8 +13,9 @@ import msgspec
 from decision.errors import InvalidInput
 from decision.ledger.base import Ledger
 from decision.programme.model import Programme
-from decision.records import Outcome
-from decision.stages.events import check_time, read_properties
+from decision.programme.section import unknown
+from decision.records import EVERY_CHANNEL, Outcome
+from decision.stages.events import SUBSCRIBED, UNSUBSCRIBED, check_time, read_properties
 
 
 class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,13 +40,27 @@ class Receipt:
     rejected: tuple[tuple[int, InvalidInput], ...]
 
 
-def observe(events: Sequence[Event], *, programme: Programme, ledger: Ledger, now: datetime) -> Receipt:
-    """Write the events that can be read; the others come back with their reason. Durable before this returns."""
+def observe(
+    events: Sequence[Event | InvalidInput],
+    *,
+    programme: Programme,
+    ledger: Ledger,
+    now: datetime,
+    pointers: Sequence[str] | None = None,
+) -> Receipt:
+    """Write the events that can be read; the others come back with their reason. Durable before this returns.
+
+    An event that had no readable shape stands in its place as the reason why. `pointers` say where each event was
+    in what the caller sent; without them, places count from `$[0]`.
+    """
     outcomes: list[Outcome] = []
     rejected: list[tuple[int, InvalidInput]] = []
     for place, event in enumerate(events):
         try:
-            outcomes.append(outcome_of(event, programme=programme, now=now, pointer=f"$[{place}]"))
+            if isinstance(event, InvalidInput):
+                raise event
+            pointer = pointers[place] if pointers else f"$[{place}]"
+            outcomes.append(outcome_of(event, programme=programme, now=now, pointer=pointer))
         except InvalidInput as error:
             rejected.append((place, error))
     new = ledger.record_outcomes(outcomes, now=now)
@@ -66,6 +81,19 @@ def outcome_of(event: Event, *, programme: Programme, now: datetime, pointer: st
             pointer=f"{pointer}.timestamp",
         )
     check_time(event.timestamp, now=now, pointer=pointer)
+    if event.event in (SUBSCRIBED, UNSUBSCRIBED):
+        _check_channel(event.properties.get("channel"), programme, pointer=f"{pointer}.properties.channel")
     properties = read_properties(event.event, event.properties, currency=programme.currency, pointer=pointer)
     message_id = event.message_id or hashlib.sha256(msgspec.json.encode(event, order="sorted")).hexdigest()
     return Outcome(message_id, event.event, event.customer_id, event.timestamp, properties)
+
+
+def _check_channel(channel: object, programme: Programme, *, pointer: str) -> None:
+    """Raise `InvalidInput` for a channel that nobody knows: her word would be noted where no decision looks."""
+    known = (*programme.channels, EVERY_CHANNEL)
+    if channel is not None and channel not in known:
+        raise InvalidInput(
+            f"At {pointer}: {unknown('channel', str(channel), known)}.",
+            hint="Leave the channel out to speak of all of them.",
+            pointer=pointer,
+        )

@@ -58,13 +58,13 @@ def rollback(*, bundles: BundleStore, ledger: Ledger, reason: str, now: datetime
     """
     serving: list[str] = []
     for promotion in ledger.promotions():
-        if promotion.kind == "promote":
-            serving.append(promotion.bundle_version)
-        else:
+        if promotion.kind != "promote":
             serving.pop()
+        elif serving[-1:] != [promotion.bundle_version]:
+            serving.append(promotion.bundle_version)
     if len(serving) < 2:
         raise NotFound("Expected an earlier champion to go back to, found none.", hint="See `encore policy`.")
     version = serving[-2]
-    bundles.read(version)
+    champion_from(bundles.read(version))
     ledger.record_promotion(Promotion(version, "rollback", reason, (), now))
     return version

@@ -60,10 +60,15 @@ def _write(decisions: Iterable[Decision], *, programme: Programme, ledger: Ledge
             continue
         rewards.append(reward)
         # While an offer runs and is unused, what was reserved for it stands.
-        if reward.redeemed or (before is not None and before.redeemed):
+        if _was_used(reward, decision) or (before is not None and _was_used(before, decision)):
             settlements.append(_settlement(decision, reward))
     ledger.record_rewards(rewards, settlements)
     return len(rewards)
+
+
+def _was_used(reward: Reward, decision: Decision) -> bool:
+    # A redeemed order that was refunded is no redemption any more, but what it cost remains.
+    return reward.redeemed or reward.cost_micros != decision.contact_cost_micros
 
 
 def _settlement(decision: Decision, reward: Reward | None) -> Settlement:

@@ -133,8 +133,11 @@ class Ledger(Protocol):
         """Yield every decision with its latest reward, in the order of writing; those without one are left out."""
         ...
 
-    def revised_since(self, position: int) -> tuple[datetime | None, int]:
-        """Return the earliest decision time among final rewards revised after `position`, and the new position."""
+    def revised_since(self, position: int, *, start: datetime) -> tuple[datetime | None, int]:
+        """Return the earliest decision time from `start` on among rewards new after `position`, and the new position.
+
+        New are rewards that became final, and final ones that now say otherwise of the repurchase.
+        """
         ...
 
     def posterior(self, bundle_version: str, *, after: int = 0) -> PosteriorRecord | None:

@@ -40,6 +40,8 @@ class DecisionBody(msgspec.Struct, frozen=True):
     contact_cost_micros: int
     fingerprint: str
     coupon: str | None
+    redemption_cost_micros: int = 0
+    redemption_share: float = 0.0
 
 
 _body_decoder = msgspec.json.Decoder(DecisionBody)
@@ -65,6 +67,8 @@ def decision_row(decision: Decision) -> tuple[Any, ...]:
         contact_cost_micros=decision.contact_cost_micros,
         fingerprint=decision.fingerprint,
         coupon=decision.coupon,
+        redemption_cost_micros=decision.redemption_cost_micros,
+        redemption_share=decision.redemption_share,
     )
     return (
         decision.decision_id,
@@ -104,6 +108,8 @@ def decision_of(row: tuple[Any, ...]) -> Decision:
         contact_cost_micros=body.contact_cost_micros,
         fingerprint=body.fingerprint,
         coupon=body.coupon,
+        redemption_cost_micros=body.redemption_cost_micros,
+        redemption_share=body.redemption_share,
     )
 
 

@@ -126,7 +126,7 @@ def migrate(path: Path) -> None:
 
     Raises
     ------
-    LedgerError : the ledger was written by a newer Encore.
+    LedgerError : the ledger was written by a newer Encore, or the file is not a ledger.
     """
     from sqlite_utils import Database
 
@@ -136,18 +136,17 @@ def migrate(path: Path) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         check_not_newer(connection, path)
         _migrations().apply(Database(connection))
+    except sqlite3.Error as error:
+        raise LedgerError(f"Expected a ledger at {path}, SQLite says: {error}.") from error
     finally:
         connection.close()
 
 
 def applied(connection: sqlite3.Connection) -> list[str]:
     """Return the names of the steps that a ledger has had, in order."""
-    try:
-        found = connection.execute(
-            "SELECT name FROM _sqlite_migrations WHERE migration_set = ? ORDER BY id", [SET]
-        ).fetchall()
-    except sqlite3.OperationalError:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'").fetchone():
         return []
+    found = connection.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = ? ORDER BY id", [SET])
     return [name for (name,) in found]
 
 

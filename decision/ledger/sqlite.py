@@ -1,4 +1,4 @@
-"""The ledger in SQLite: WAL mode, synchronous=FULL, one connection a thread.
+"""The ledger in SQLite: WAL mode, synchronous=FULL, one connection a thread, handed on when the thread ends.
 
 Writers queue on a file lock before BEGIN IMMEDIATE: SQLite's own busy handler sleeps and retries, so that an
 unlucky writer waits seconds while others pass it.
@@ -11,10 +11,12 @@ import hashlib
 import os
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -43,61 +45,143 @@ _LATEST = "SELECT MAX(seq) FROM rewards WHERE decision_id = d.decision_id"
 _DECISION = ", ".join(f"d.{column.strip()}" for column in DECISION_COLUMNS.split(","))
 _REWARD = ", ".join(f"r.{column.strip()}" for column in REWARD_COLUMNS.split(","))
 _N_DECISION = len(DECISION_COLUMNS.split(","))
+# A long import must not keep the till waiting for its lock.
+IMPORT_CHUNK = 500
+
+
+class _Connection(sqlite3.Connection):
+    """Raises the ledger's errors instead of SQLite's."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        try:
+            return super().execute(sql, parameters)
+        except sqlite3.Error as error:
+            raise _failed(error) from error
+
+
+def _failed(error: sqlite3.Error) -> LedgerError:
+    return LedgerError(
+        f"Expected the ledger to work, SQLite says: {error}.", hint="Is the disk full or the file damaged?"
+    )
+
+
+def lock_of(path: Path) -> int:
+    """Return a descriptor of the lock file that writers of a ledger queue on."""
+    return os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+
+
+@contextmanager
+def queued(lock: int) -> Iterator[None]:
+    """Wait for the lock behind a descriptor, and hold it meanwhile."""
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+class _Line:
+    """A connection and the descriptor of the lock file that its writes queue on."""
+
+    def __init__(self, path: Path, *, synchronous: str) -> None:
+        self.lock = lock_of(path)
+        # A line outlives its thread and is then another's, so that threads that come and go leak no descriptors.
+        try:
+            self.connection = sqlite3.connect(
+                path, timeout=30.0, isolation_level=None, check_same_thread=False, factory=_Connection
+            )
+        except sqlite3.Error as error:
+            raise _failed(error) from error
+        self.connection.execute("PRAGMA journal_mode = WAL")
+        self.connection.execute(f"PRAGMA synchronous = {synchronous}")
+        self.connection.execute("PRAGMA cache_size = -16000")
+
+    def __del__(self) -> None:
+        os.close(self.lock)
+
+
+class _Lease:
+    """What a thread holds of a line: at the thread's end the line becomes idle."""
+
+    def __init__(self, line: _Line, idle: deque[_Line]) -> None:
+        self.line = line
+        self._idle = idle
+
+    def __del__(self) -> None:
+        self._idle.append(self.line)
 
 
 class SqliteLedger:
     """Implements `ledger.base.Ledger` on one SQLite file."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the ledger at `path`. Raises `LedgerError` when it was not created, or its schema differs."""
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
+        """Open the ledger at `path`; only a simulation may do without `durable` commits.
+
+        Raises
+        ------
+        LedgerError : the ledger was not created, or its schema differs.
+        """
         self.path = path
+        self._synchronous = "FULL" if durable else "OFF"
         self._local = threading.local()
+        self._idle: deque[_Line] = deque()
         if not path.exists():
             raise LedgerError(f"Expected a ledger at {path}, found none.", hint="Run `encore init`.")
         check_not_newer(self._db, path)
         if applied(self._db) != list(STEPS):
-            raise LedgerError(f"Expected an up-to-date ledger at {path}.", hint="Run `encore upgrade`.")
+            # Another process may be at it just now.
+            with queued(self._line.lock):
+                upgraded = applied(self._db) == list(STEPS)
+            if not upgraded:
+                raise LedgerError(f"Expected an up-to-date ledger at {path}.", hint="Run `encore upgrade`.")
 
     @classmethod
-    def create(cls, path: Path) -> SqliteLedger:
-        """Create or upgrade the ledger at `path` and open it."""
-        migrate(path)
-        return cls(path)
+    def create(cls, path: Path, *, durable: bool = True) -> SqliteLedger:
+        """Create or upgrade the ledger at `path` and open it; others wait until it is done."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = lock_of(path)
+        try:
+            with queued(lock):
+                migrate(path)
+        finally:
+            os.close(lock)
+        return cls(path, durable=durable)
+
+    @property
+    def _line(self) -> _Line:
+        lease: _Lease | None = getattr(self._local, "lease", None)
+        if lease is None:
+            try:
+                line = self._idle.pop()
+            except IndexError:
+                line = _Line(self.path, synchronous=self._synchronous)
+            lease = self._local.lease = _Lease(line, self._idle)
+        return lease.line
 
     @property
     def _db(self) -> sqlite3.Connection:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA cache_size = -16000")
-            self._local.connection = connection
-            self._local.lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        assert isinstance(connection, sqlite3.Connection)
-        return connection
+        return self._line.connection
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        db = self._db
-        fcntl.flock(self._local.lock, fcntl.LOCK_EX)
-        try:
+        line = self._line
+        db = line.connection
+        with queued(line.lock):
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
+                db.execute("COMMIT")
             except BaseException:
-                db.execute("ROLLBACK")
+                # A commit that fails (a full disk) leaves the transaction open; other errors may have ended it.
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
                 raise
-            db.execute("COMMIT")
-        finally:
-            fcntl.flock(self._local.lock, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Close this thread's connection."""
-        if getattr(self._local, "connection", None) is not None:
-            self._local.connection.close()
-            os.close(self._local.lock)
-            self._local.connection = None
+        """Close this thread's connection and those of threads that have ended."""
+        self._local.lease = None
+        while self._idle:
+            self._idle.pop().connection.close()
 
     def customer(self, customer_id: str) -> Customer:
         """See `Ledger.customer`."""
@@ -202,11 +286,13 @@ class SqliteLedger:
     def import_decisions(self, rewarded: Iterable[Rewarded]) -> int:
         """See `Ledger.import_decisions`."""
         new = 0
-        with self._transaction() as db:
-            for item in rewarded:
-                if self._insert(db, item.decision) is not None:
-                    _insert_reward(db, item.reward)
-                    new += 1
+        items = iter(rewarded)
+        while chunk := list(islice(items, IMPORT_CHUNK)):
+            with self._transaction() as db:
+                for item in chunk:
+                    if self._insert(db, item.decision) is not None:
+                        _insert_reward(db, item.reward)
+                        new += 1
         return new
 
     def outcomes_of(self, customer_id: str, *, start: datetime, end: datetime) -> list[Outcome]:
@@ -304,14 +390,15 @@ class SqliteLedger:
         for row in rows:
             yield _rewarded(row)
 
-    def revised_since(self, position: int) -> tuple[datetime | None, int]:
+    def revised_since(self, position: int, *, start: datetime) -> tuple[datetime | None, int]:
         """See `Ledger.revised_since`."""
         first, last = self._db.execute(
             "SELECT MIN(d.decided_at), COALESCE((SELECT MAX(seq) FROM rewards), 0) FROM rewards r "
-            "JOIN decisions d USING (decision_id) WHERE r.seq > ? AND r.status = ? AND EXISTS "
-            "(SELECT 1 FROM rewards e WHERE e.decision_id = r.decision_id AND e.seq < r.seq AND e.status = ? "
-            "AND e.repurchased <> r.repurchased)",
-            [position, RewardStatus.FINAL.value, RewardStatus.FINAL.value],
+            "JOIN decisions d USING (decision_id) "
+            "WHERE r.seq > ? AND d.decided_at >= ? AND r.status = ? AND r.repurchased IS NOT "
+            "(SELECT e.repurchased FROM rewards e WHERE e.decision_id = r.decision_id AND e.seq < r.seq "
+            "AND e.status = r.status ORDER BY e.seq DESC LIMIT 1)",
+            [position, to_us(start), RewardStatus.FINAL.value],
         ).fetchone()
         return None if first is None else from_us(first), max(last, position)
 

@@ -7,6 +7,7 @@ so learn from each other's outcomes instead of each on its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,12 @@ class ActionFeatures:
         self.offers = self.offers.reshape(len(actions), len(offers))
         self.channels = self.channels.reshape(len(actions), len(channels))
         self.pairs = self.pairs.reshape(len(actions), len(treatments))
+
+    def without_context(self) -> ActionFeatures:
+        """Return the features of actions alone, for contexts of length 0."""
+        blind = copy(self)
+        blind.width = 0
+        return blind
 
     @property
     def size(self) -> int:

@@ -13,8 +13,9 @@ import numpy as np
 from decision.errors import EncoreError
 from decision.records import FloatArray
 
-NEWTON_STEPS = 50
+NEWTON_STEPS = 100
 TOLERANCE = 1e-10
+ROUNDING = 1e-14
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +42,35 @@ class Posterior:
 
         Raises
         ------
-        EncoreError : Newton's method does not converge, which a proper prior rules out for finite input.
+        EncoreError : the input is not finite, or Newton's method does not converge, which a proper prior rules out.
         """
         if len(outcome) == 0:
             return self
+        if not (np.isfinite(design).all() and np.isfinite(offset).all()):
+            raise EncoreError("Expected finite features and log-odds, found others.", hint="Check the features.")
+
+        def curvature(weights: FloatArray) -> FloatArray:
+            p = sigmoid(offset + design @ weights)
+            return np.asarray(self.precision + (design * (p * (1.0 - p))[:, None]).T @ design)
+
+        def loss(weights: FloatArray) -> float:
+            z, away = offset + design @ weights, weights - self.mean
+            return float(np.logaddexp(0.0, z).sum() - outcome @ z + 0.5 * away @ self.precision @ away)
+
         mean = self.mean
         for _ in range(NEWTON_STEPS):
-            p = sigmoid(offset + design @ mean)
-            gradient = design.T @ (outcome - p) - self.precision @ (mean - self.mean)
-            curvature = self.precision + (design * (p * (1.0 - p))[:, None]).T @ design
-            step = np.linalg.solve(curvature, gradient)
-            # A step longer than 5 log-odds overshoots the flat ends of the logistic curve.
-            reach = np.abs(design @ step).max()
-            mean = mean + step * min(1.0, 5.0 / max(reach, 1e-12))
-            if reach < TOLERANCE:
-                return Posterior(mean=mean, precision=curvature, n=self.n + len(outcome))
+            residual = outcome - sigmoid(offset + design @ mean)
+            gradient = design.T @ residual - self.precision @ (mean - self.mean)
+            step = np.linalg.solve(curvature(mean), gradient)
+            here, gain = loss(mean), float(gradient @ step)
+            rounding = ROUNDING * (1.0 + abs(here))
+            # A full step overshoots the flat ends of the logistic curve: one absurdly large order would do.
+            length = 1.0
+            while loss(mean + length * step) > here - 1e-4 * length * gain + 100.0 * rounding:
+                length /= 2.0
+            mean = mean + length * step
+            if np.abs(design @ step).max() < TOLERANCE or length * gain < rounding:
+                return Posterior(mean, curvature(mean), n=self.n + len(outcome))
         raise EncoreError("Expected the bandit's update to converge, it did not.", hint="Check the features.")
 
 

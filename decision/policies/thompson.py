@@ -18,13 +18,19 @@ from decision.records import FloatArray
 class Thompson(Policy):
     """Prior mean from the uplift model, residual from the posterior."""
 
-    def __init__(self, features: ActionFeatures, posterior: Posterior, *, draws: int, seed: int) -> None:
-        """`draws` is M; `seed` fixes the common random numbers, so that a logged decision can be replayed."""
+    def __init__(
+        self, features: ActionFeatures, posterior: Posterior, *, draws: int, exploration: float, seed: int
+    ) -> None:
+        """`draws` is M; `seed` fixes the common random numbers, so that a logged decision can be replayed.
+
+        `exploration` scales the belief's standard deviations: below 1 it explores less than Thompson would, which
+        pays over the months that a policy lives (Chapelle and Li 2011).
+        """
         self.features = features
         self.posterior = posterior
         # The precision's triangular root turns into one of the covariance without inverting twice.
         root = np.linalg.cholesky(posterior.precision)
-        self._root = np.linalg.inv(root).T
+        self._root = exploration * np.linalg.inv(root).T
         self._normals = np.random.default_rng(seed).standard_normal((draws, len(self.features.offers)))
 
     def repurchase(self, outlook: Outlook) -> FloatArray:
@@ -36,11 +42,14 @@ class Thompson(Policy):
         """Return the share of draws in which each allowed action has the highest value, shape [K]."""
         outlook = situation.foreseen()
         centre, design = self._centre(outlook)
-        spread = design @ self._root
+        # In the order of the catalogue, so that the order of the programme changes nothing.
+        order = np.argsort(outlook.index)
+        spread = design[order] @ self._root
         covariance = spread @ spread.T
         # Two actions that differ in nothing the bandit sees would make the root fail by rounding.
-        covariance[np.diag_indices_from(covariance)] += 1e-9
-        draws = centre + self._normals[:, outlook.index] @ np.linalg.cholesky(covariance).T
+        covariance[np.diag_indices_from(covariance)] += 1e-9 * max(1.0, float(covariance.max()))
+        noise = self._normals[:, outlook.index[order]] @ np.linalg.cholesky(covariance).T
+        draws = centre + noise[:, np.argsort(order)]
         wins = np.bincount(outlook.worth.value(sigmoid(draws)).argmax(axis=1), minlength=len(centre))
         return wins / len(draws)
 

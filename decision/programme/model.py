@@ -20,6 +20,19 @@ OFFER_KINDS: Mapping[str, tuple[str, ...]] = {
     "free_shipping": (),
 }
 PERIODS = ("day", "week", "month", "programme")
+# What every context holds: `stages.context.build` writes these, so that no feature may take their names.
+FACTS = (
+    "trigger",
+    "store",
+    "region",
+    "order_total",
+    "order_discount",
+    "order_items",
+    "customer_orders",
+    "customer_returns",
+    "customer_revenue",
+    "days_since_last_order",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +169,9 @@ class Programme:
         )
 
     def goal_of(self, store: str | None) -> Goal:
-        """Return the goal of a store, or the programme's own where no store is given."""
-        return self.goal if store is None else self.stores[store].goal
+        """Return the goal of a store, or the programme's own where no store is given or it was dropped since."""
+        known = None if store is None else self.stores.get(store)
+        return self.goal if known is None else known.goal
 
     def check_store(self, store: str | None, *, pointer: str = "") -> None:
         """Raise `UnknownName` when `store` is given and unknown."""
@@ -178,11 +192,13 @@ class Programme:
             return 0
         return self.channels[action.channel].contact_cost_micros + self.offers[action.offer].cost.on_contact_micros
 
+    def cost_of(self, action: Action) -> Cost:
+        """Return what the offer of an action costs; nothing for control."""
+        return Cost() if action.is_control else self.offers[action.offer].cost
+
     def redemption_cost_micros(self, action: Action, basket_micros: int) -> int:
         """Return what a redemption costs on a basket of `basket_micros`: the flat part plus the share."""
-        if action.is_control:
-            return 0
-        cost = self.offers[action.offer].cost
+        cost = self.cost_of(action)
         return cost.on_redemption_micros + round(cost.share_of_basket * basket_micros)
 
     def budget_key(self, budget: Budget, at: datetime) -> str:

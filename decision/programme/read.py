@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from decision.errors import InvalidProgramme, NotFound
 from decision.programme.model import (
+    FACTS,
     OFFER_KINDS,
     PERIODS,
     TRIGGERS,
@@ -29,9 +30,11 @@ from decision.programme.model import (
     actions_of,
 )
 from decision.programme.section import Problems, Section, unknown
-from decision.records import CONTROL, Group
+from decision.records import CONTROL, EVERY_CHANNEL, Group
 
 RULE_VARIABLES = ("customer", "order", "trigger", "store", "features")
+# The variable that a CEL macro such as `order.products.exists(p, p == "X")` binds.
+_BOUND = re.compile(r"\.(?:all|exists|exists_one|filter|map)\(\s*(\w+)\s*,")
 
 
 def load_programme(path: Path) -> Programme:
@@ -48,6 +51,8 @@ def load_programme(path: Path) -> Programme:
         raise NotFound(
             f"Expected a programme at {path}, found no file.", hint="Run `encore init` to write one."
         ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidProgramme([f"{path} can't be read as UTF-8 text: {error}"]) from None
     return parse_programme(text)
 
 
@@ -67,9 +72,12 @@ def parse_programme(text: str) -> Programme:
 def _programme(root: Section, *, digest: str) -> Programme:
     head = root.sub("programme")
     goal = _goal(root.sub("goal"), Goal())
+    window = head.whole("attribution_window_days", 28, low=1, high=365)
     channels = {name: _channel(section) for name, section in root.subs("channels").items()}
     stores = _stores(root, goal)
-    offers = {name: _offer(section, tuple(channels), tuple(stores)) for name, section in root.subs("offers").items()}
+    offers = {
+        name: _offer(section, tuple(channels), tuple(stores), window) for name, section in root.subs("offers").items()
+    }
     if not offers:
         root.wrong("offers", "expected at least one offer such as [offers.free_shipping], found none")
     actions = actions_of(offers)
@@ -80,7 +88,7 @@ def _programme(root: Section, *, digest: str) -> Programme:
         currency=_currency(head),
         timezone=_timezone(head),
         salt=head.text("salt"),
-        attribution_window_days=head.whole("attribution_window_days", 28, low=1, high=365),
+        attribution_window_days=window,
         refund_window_days=head.whole("refund_window_days", 14, high=365),
         gross_margin=head.number("gross_margin", high=1.0),
         exploration_floor=_floor(head, len(actions)),
@@ -114,7 +122,7 @@ def _timezone(head: Section) -> ZoneInfo:
     name = head.text("timezone", "UTC")
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         head.wrong("timezone", f"expected a time zone such as Europe/Berlin, found {name!r}")
         return ZoneInfo("UTC")
 
@@ -166,8 +174,8 @@ def _channel(section: Section) -> Channel:
         quiet_hours=_quiet_hours(section),
     )
     section.finish()
-    if channel.name == CONTROL:
-        section.wrong("", "expected another name: `control` is the do-nothing action")
+    if channel.name in (CONTROL, EVERY_CHANNEL):
+        section.wrong("", f"expected another name: `{CONTROL}` does nothing, `{EVERY_CHANNEL}` means every channel")
     return channel
 
 
@@ -177,13 +185,15 @@ def _quiet_hours(section: Section) -> tuple[time, time] | None:
         return None
     try:
         start, end = (time.fromisoformat(part.strip()) for part in text.split("-"))
-        return start, end
+        if start.tzinfo is None and end.tzinfo is None:
+            return start, end
     except (AttributeError, ValueError):
-        section.wrong("quiet_hours", f'expected hours such as "21:00-08:00", found {text!r}')
-        return None
+        pass
+    section.wrong("quiet_hours", f'expected two local hours such as "21:00-08:00", found {text!r}')
+    return None
 
 
-def _offer(section: Section, channels: tuple[str, ...], stores: tuple[str, ...]) -> Offer:
+def _offer(section: Section, channels: tuple[str, ...], stores: tuple[str, ...], window: int) -> Offer:
     kind = section.text("kind", one_of=tuple(OFFER_KINDS))
     terms = {term: section.number(term, low=0.01, high=100.0) for term in OFFER_KINDS[kind]}
     cost = section.sub("cost")
@@ -200,7 +210,8 @@ def _offer(section: Section, channels: tuple[str, ...], stores: tuple[str, ...])
         stores=frozenset(section.texts("stores", known=stores, what="store")),
         triggers=frozenset(section.texts("triggers", known=TRIGGERS, what="trigger")),
         min_basket_micros=section.money("min_basket", "0"),
-        validity_days=section.whole("validity_days", 28, low=1, high=730),
+        # A redemption after the window would be neither rewarded nor counted in a budget.
+        validity_days=section.whole("validity_days", min(28, window), low=1, high=window),
         valid_from=section.day("valid_from"),
         valid_until=section.day("valid_until"),
     )
@@ -218,6 +229,8 @@ def _offer(section: Section, channels: tuple[str, ...], stores: tuple[str, ...])
 def _feature(section: Section) -> Feature:
     feature = Feature(section.path.rpartition(".")[2], section.text("type", one_of=("number", "category")))
     section.finish()
+    if feature.name in FACTS:
+        section.wrong("", "expected another name: Encore itself fills a fact of this name")
     return feature
 
 
@@ -296,8 +309,9 @@ def _check_rule(section: Section, rule: str, features: tuple[str, ...]) -> None:
     except ValueError as error:
         section.wrong("rules", f"expected a CEL expression, found {rule!r}: {str(error).splitlines()[0]}")
         return
+    bound = _BOUND.findall(rule)
     for name in program.variables():
-        if name not in RULE_VARIABLES:
+        if name not in RULE_VARIABLES and name not in bound:
             section.wrong("rules", f"{rule!r}: {unknown('name', name, RULE_VARIABLES)}")
     for name in re.findall(r"\bfeatures\.(\w+)", rule):
         if name not in features:

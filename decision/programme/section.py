@@ -14,6 +14,8 @@ from decision.money import to_micros
 
 T = TypeVar("T")
 _HEADER = re.compile(r"^\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
+# Ids of actions and budgets are put together with these marks.
+_NAME = re.compile(r"[^.@|\x00-\x1f]+")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_\-.\"']+)\s*=")
 
 
@@ -24,11 +26,17 @@ def line_numbers(text: str) -> dict[str, int]:
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.match(line):
             table = header[1].replace('"', "").replace(" ", "")
-            lines.setdefault(table, number)
+            _note(lines, table, number)
         elif key := _KEY.match(line):
             name = key[1].replace('"', "")
-            lines.setdefault(f"{table}.{name}" if table else name, number)
+            _note(lines, f"{table}.{name}" if table else name, number)
     return lines
+
+
+def _note(lines: dict[str, int], path: str, number: int) -> None:
+    while path:
+        lines.setdefault(path, number)
+        path = path.rpartition(".")[0]
 
 
 class Problems:
@@ -83,6 +91,9 @@ class Section:
     def subs(self, key: str) -> dict[str, Section]:
         """Return the named tables inside a table, in the order of the file."""
         outer = self.sub(key)
+        for name in outer.table:
+            if not _NAME.fullmatch(name):
+                outer.wrong(name, f"expected a name without . @ | and control characters, found {name!r}")
         return {name: outer.sub(name) for name in outer.table}
 
     def _take(self, key: str, default: T | None, stand_in: T, read: Callable[[Any], T], expected: str) -> T:
@@ -156,6 +167,8 @@ class Section:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             self.wrong(key, f"expected a list of texts, found {value!r}")
             return ()
+        for item in sorted({item for item in value if value.count(item) > 1}):
+            self.wrong(key, f"expected each once, found {item!r} {value.count(item)} times")
         if known is not None:
             for item in value:
                 if item not in known:

@@ -29,7 +29,7 @@ def sample(distribution: FloatArray, *, draw: float) -> int:
     EncoreError : the distribution does not sum to 1 within 1e-9 or holds a negative number.
     """
     edges = np.cumsum(distribution)
-    if abs(edges[-1] - 1.0) > 1e-9 or distribution.min() < 0.0:
+    if not (abs(edges[-1] - 1.0) <= 1e-9 and distribution.min() >= 0.0):
         raise EncoreError(f"Expected probabilities that sum to 1, found {distribution.tolist()}.")
     positive = np.flatnonzero(distribution > 0.0)
     return int(min(np.searchsorted(edges, draw, side="right"), positive[-1]))

@@ -19,6 +19,8 @@ from decision.programme.section import unknown
 from decision.records import ContextValue, Customer, DecisionRequest, FloatArray
 
 SECONDS_A_DAY = 86_400.0
+# Where a caller sends 1e300, sums of squares must stay finite.
+FARTHEST = 1e6
 
 
 def build(
@@ -111,7 +113,7 @@ class Column:
                 out[self.levels.index(str(value))] = 1.0
         elif isinstance(value, int | float):
             number = math.log1p(max(value, 0.0)) if self.log else value
-            out[0] = (number - self.centre) / self.scale
+            out[0] = min(max((number - self.centre) / self.scale, -FARTHEST), FARTHEST)
         elif self.missing:
             out[1] = 1.0
 

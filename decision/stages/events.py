@@ -18,6 +18,7 @@ ORDER_REFUNDED = "Order Refunded"
 ORDER_CANCELLED = "Order Cancelled"
 PROMOTION_CLICKED = "Promotion Clicked"
 COUPON_APPLIED = "Coupon Applied"
+COUPON_REMOVED = "Coupon Removed"
 UNSUBSCRIBED = "Unsubscribed"
 SUBSCRIBED = "Subscribed"
 
@@ -31,7 +32,7 @@ NAMES = (
     "Coupon Entered",
     COUPON_APPLIED,
     "Coupon Denied",
-    "Coupon Removed",
+    COUPON_REMOVED,
     UNSUBSCRIBED,
     SUBSCRIBED,
     "Product Viewed",
@@ -76,7 +77,7 @@ def read_properties(name: str, properties: Mapping[str, Any], *, currency: str, 
             pointer=f"{pointer}.event",
         )
     at = f"{pointer}.properties"
-    facts = {key: value for key, value in properties.items() if key not in _MONEY}
+    facts = {key: value for key, value in properties.items() if key.removesuffix("_micros") not in _MONEY}
     for key in _MONEY:
         if properties.get(key) is not None:
             facts[f"{key}_micros"] = _amount(properties[key], f"{at}.{key}", allow_negative=key == "margin")

@@ -123,12 +123,11 @@ def _placement(programme: Programme, action: Action, situation: Situation) -> tu
 
 
 def _consent(programme: Programme, action: Action, situation: Situation) -> tuple[Reason, str] | None:
-    if not programme.channels[action.channel].consent_required:
-        return None
-    request, customer = situation.request, situation.customer
-    known = customer.consented(action.channel)
-    # A revocation that the ledger has seen is never overruled by what a caller still believes.
-    if known is not False and request.consent.get(action.channel, known is True):
+    required = programme.channels[action.channel].consent_required
+    known = situation.customer.consented(action.channel)
+    # A refusal counts on every channel; one that the ledger has seen is never overruled by what a caller believes.
+    said = situation.request.consent.get(action.channel, known)
+    if known is not False and (said or (said is None and not required)):
         return None
     return Reason.NO_CONSENT, f"no consent for {action.channel}"
 

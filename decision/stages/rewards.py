@@ -13,7 +13,14 @@ from datetime import datetime, timedelta
 from decision.money import MICROS
 from decision.programme.model import Goal, Programme
 from decision.records import Decision, Outcome, Reward, RewardStatus
-from decision.stages.events import COUPON_APPLIED, ORDER_CANCELLED, ORDER_COMPLETED, ORDER_REFUNDED, VISITS
+from decision.stages.events import (
+    COUPON_APPLIED,
+    COUPON_REMOVED,
+    ORDER_CANCELLED,
+    ORDER_COMPLETED,
+    ORDER_REFUNDED,
+    VISITS,
+)
 
 
 @dataclass(slots=True)
@@ -42,7 +49,7 @@ def reward_of(decision: Decision, outcomes: Iterable[Outcome], *, programme: Pro
     """
     end = decision.decided_at + timedelta(days=programme.attribution_window_days)
     orders: dict[str, _Order] = {}
-    coupons_used: set[str] = set()
+    coupon_held: dict[str, bool] = {}
     visited = False
     ordered = sorted(outcomes, key=lambda o: (o.name != ORDER_COMPLETED, o.occurred_at, o.message_id))
     for outcome in ordered:
@@ -51,15 +58,16 @@ def reward_of(decision: Decision, outcomes: Iterable[Outcome], *, programme: Pro
         visited = visited or (inside and outcome.name in VISITS)
         if outcome.name == ORDER_COMPLETED and inside and order_id not in orders:
             orders[order_id] = _order(outcome, decision)
-        elif outcome.name == COUPON_APPLIED and inside and _used(outcome, decision):
-            coupons_used.add(order_id)
+        elif outcome.name in (COUPON_APPLIED, COUPON_REMOVED) and inside and _used(outcome, decision):
+            coupon_held[order_id] = outcome.name == COUPON_APPLIED
         elif outcome.name == ORDER_REFUNDED and order_id in orders:
             full = orders[order_id].revenue_micros
             orders[order_id].refunded_micros += outcome.properties.get("revenue_micros", full)
         elif outcome.name == ORDER_CANCELLED and order_id in orders:
             orders[order_id].cancelled = True
-    for order_id in coupons_used & orders.keys():
-        orders[order_id].redeemed = True
+    for order_id, held in coupon_held.items():
+        if held and order_id in orders:
+            orders[order_id].redeemed = True
     status = RewardStatus.FINAL if now >= decision.matures_at else RewardStatus.PROVISIONAL
     return _totals(decision, tuple(orders.values()), visited, status, programme=programme, now=now)
 
@@ -77,7 +85,9 @@ def _order(outcome: Outcome, decision: Decision) -> _Order:
 
 def _used(outcome: Outcome, decision: Decision) -> bool:
     facts = outcome.properties
-    return (decision.coupon is not None and facts.get("coupon") == decision.coupon) or (
+    # Segment names the code `coupon` in an order, `coupon_id` and `coupon_name` in coupon events.
+    codes = [facts.get(name) for name in ("coupon", "coupon_id", "coupon_name")]
+    return (decision.coupon is not None and decision.coupon in codes) or (
         facts.get("decision_id") == decision.decision_id
     )
 
@@ -91,7 +101,6 @@ def _totals(
     programme: Programme,
     now: datetime,
 ) -> Reward:
-    action = programme.action(decision.action_id)
     revenue = margin = 0
     cost = decision.contact_cost_micros
     for order in orders:
@@ -102,7 +111,7 @@ def _totals(
             full_margin = order.margin_micros
         margin += round(full_margin * order.kept)
         if order.redeemed and not order.cancelled:
-            cost += programme.redemption_cost_micros(action, kept_gross)
+            cost += decision.redemption_cost_micros + round(decision.redemption_share * kept_gross)
     repurchased = any(order.kept > 0.0 for order in orders)
     return Reward(
         decision_id=decision.decision_id,

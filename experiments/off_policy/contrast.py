@@ -18,6 +18,9 @@ from experiments.off_policy.rounds import FloatArray, Rounds
 class Contrast:
     """A gain per round in reward units: its two-sided interval, and its one-sided lower bound.
 
+    Rare rewards under large weights are skewed to the right: then the lower ends are careful and `high`
+    tends to be too low.
+
     `lower_bound` lies below the true gain with confidence `level`; `low` and `high` enclose it with
     confidence `level`. `clusters` is the number of independent groups (of rounds, without ids).
     """

@@ -36,7 +36,7 @@ class GateRules:
     level: float = 0.95
     min_effective_sample_size: float = 200.0
     max_top1_weight_share: float = 0.75
-    max_clipped_share: float = 0.4
+    max_clipped_share: float = 0.25
     max_missing_mass: float = 0.05
     min_rounds: int = 500
 
@@ -55,9 +55,10 @@ def largest_weight(n: int) -> float:
     """sqrt(n / 2), the weight at which the gate clips n rounds.
 
     Truncation of the order of sqrt(n) bounds the variance while its bias vanishes (Ionides 2008). The
-    factor is ours: in simulations (sparse rewards, 5 and 20 actions, floors of 0.002 to 0.03, n of 2,000
-    to 20,000) it was the smallest that kept false promotions at 5 % or below even for challengers that
-    share the reward model's mistakes, and it doubles the power of unclipped weights.
+    factor is ours. In simulations (rare purchases, 5 and 20 actions, floors of 0.002 to 0.03, n of 2,000
+    to 20,000) it and `max_clipped_share` together kept false promotions below 5 %, even of challengers
+    that share the reward model's mistakes, where stricter clipping did not; under a floor of 0.002 they
+    find a gain of 20 % twice as often as unclipped weights do.
     """
     return math.sqrt(n / 2)
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from decision.programme.model import Programme
+from decision.programme.model import Offer, Programme
 from decision.records import Action, FloatArray
 from experiments.shop import effects
 from experiments.shop.population import AFTER_RETURN, COLUMNS, NUMBERS, Population
+
+_NOTHING = effects.OfferTraits(0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,10 @@ class Nature:
 def draw_nature(programme: Programme, population: Population, *, seed: int, return_share: float) -> Nature:
     """Return the truth of a seed. What is drawn for an offer or a channel does not depend on which others there are."""
     actions = programme.actions
-    kinds = ["" if a.is_control else programme.offers[a.offer].kind for a in actions]
     treated = np.array([not a.is_control for a in actions], float)
-    offers = [effects.OFFERS.get(kind, effects.OfferTraits(0.0)) for kind in kinds]
+    offers = [_NOTHING if a.is_control else effects.OFFERS[programme.offers[a.offer].kind] for a in actions]
     channels = [effects.CHANNELS.get(a.channel, effects.UNKNOWN_CHANNEL) for a in actions]
-    lifts, weights = zip(*(_drawn(a, kind, seed) for a, kind in zip(actions, kinds, strict=True)), strict=True)
+    lifts, weights = zip(*(_drawn(action, programme, seed) for action in actions), strict=True)
     base = _row(effects.BASE)
     return Nature(
         base=base,
@@ -96,18 +97,30 @@ def draw_nature(programme: Programme, population: Population, *, seed: int, retu
     )
 
 
-def _drawn(action: Action, kind: str, seed: int) -> tuple[float, FloatArray]:
+def _drawn(action: Action, programme: Programme, seed: int) -> tuple[float, FloatArray]:
     """Return the lift and the weights [D] of an action: traits of offer and channel, each with the seed's variation."""
     if action.is_control:
         return 0.0, np.zeros(len(COLUMNS))
-    offer, channel = effects.OFFERS[kind], effects.CHANNELS.get(action.channel, effects.UNKNOWN_CHANNEL)
+    terms = programme.offers[action.offer]
+    offer, channel = effects.OFFERS[terms.kind], effects.CHANNELS.get(action.channel, effects.UNKNOWN_CHANNEL)
     offer_lift, offer_weights = _varied(offer.lift, offer.weights, _named_rng(seed, f"offer {action.offer}"))
     channel_lift, channel_weights = _varied(
         channel.lift, channel.weights, _named_rng(seed, f"channel {action.channel}")
     )
-    pair = effects.PAIRS.get(f"{kind}@{action.channel}", 0.0)
+    pair = effects.PAIRS.get(f"{terms.kind}@{action.channel}", 0.0)
     pair += effects.PAIR_SD * _named_rng(seed, action.action_id).standard_normal()
-    return effects.CONTACT + offer_lift + channel_lift + pair, offer_weights + channel_weights
+    strength = _strength(terms)
+    lift = effects.CONTACT + strength * offer_lift + channel_lift + pair
+    return lift, strength * offer_weights + channel_weights
+
+
+def _strength(offer: Offer) -> float:
+    """Return how generous the terms are next to the usual ones: 15 %, double points, two for one."""
+    if offer.kind == "percent_discount":
+        return float(offer.terms["percent"]) / 15.0
+    if offer.kind == "points_multiplier":
+        return float(offer.terms["multiplier"]) - 1.0
+    return float(offer.terms["get"] / offer.terms["buy"]) if offer.kind == "bogo" else 1.0
 
 
 def _varied(lift: float, weights: Mapping[str, float], rng: np.random.Generator) -> tuple[float, FloatArray]:

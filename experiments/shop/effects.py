@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class OfferTraits:
-    """How a kind of offer works.
+    """How a kind of offer works at its usual terms.
 
     `lift` is in log-odds of a repurchase, `weights` in log-odds per unit of a column, `basket` in log of the
     basket; `redemption` is the probability that a repurchase redeems it.
@@ -49,19 +49,19 @@ BASE: Mapping[str, float] = {
 QUIRK = 0.35
 
 # Being contacted at all: welcome to most, unwelcome to the weary, who are long with the shop and rarely look in.
-CONTACT = 0.05
+CONTACT = 0.15
 WEARY: Mapping[str, float] = {"age": 0.45, "tenure": 0.50, "engagement": -0.65}
-WEARY_FROM, WEARY_SLOPE, WEARY_LOSS = 1.0, 4.0, -1.10
+WEARY_FROM, WEARY_SLOPE, WEARY_LOSS = 1.1, 4.0, -1.20
 # Whoever would come back anyway is moved less: the part of an effect that is lost at high odds.
-CEILING, CEILING_FROM, CEILING_SLOPE = 0.80, -0.80, 3.0
+CEILING, CEILING_FROM, CEILING_SLOPE = 0.95, -0.80, 4.0
 
 OFFERS: Mapping[str, OfferTraits] = {
     "none": OfferTraits(0.06, {"tenure": 0.10, "loyalty_tier=gold": 0.10, "after_return": -0.25}),
     "percent_discount": OfferTraits(
-        0.42, {"price_sensitivity": 0.45, "age": -0.10, "after_return": -0.15}, basket=0.04, redemption=0.85
+        0.48, {"price_sensitivity": 0.45, "age": -0.10, "after_return": -0.15}, basket=0.04, redemption=0.85
     ),
     "bogo": OfferTraits(
-        0.36,
+        0.42,
         {
             "price_sensitivity": 0.15,
             "favourite_category=beauty": 0.55,
@@ -73,12 +73,17 @@ OFFERS: Mapping[str, OfferTraits] = {
         redemption=0.60,
     ),
     "points_multiplier": OfferTraits(
-        0.14,
-        {"price_sensitivity": -0.12, "loyalty_tier=none": -0.15, "loyalty_tier=gold": 0.35, "loyalty_tier=platinum": 0.45},
+        0.18,
+        {
+            "price_sensitivity": -0.12,
+            "loyalty_tier=none": -0.15,
+            "loyalty_tier=gold": 0.35,
+            "loyalty_tier=platinum": 0.45,
+        },
         redemption=0.90,
     ),
     "free_shipping": OfferTraits(
-        0.20, {"area=rural": 0.30, "spend": -0.10, "after_return": 0.55}, basket=0.02, redemption=0.75
+        0.26, {"area=rural": 0.30, "spend": -0.10, "after_return": 0.55}, basket=0.02, redemption=0.75
     ),
 }
 UNKNOWN_CHANNEL = ChannelTraits(0.0)
@@ -95,7 +100,7 @@ PAIRS: Mapping[str, float] = {
     "bogo@sms": -0.08,
 }
 # How much the truth differs between seeds: standard deviations in log-odds.
-LIFT_SD, WEIGHT_SD, WEIGHT_SHARE, PAIR_SD = 0.05, 0.10, 0.3, 0.05
+LIFT_SD, WEIGHT_SD, WEIGHT_SHARE, PAIR_SD = 0.04, 0.08, 0.3, 0.04
 
 # Baskets in log of currency units; `BASKET_SD` is the spread of one customer's baskets.
 BASKET_LOG, BASKET_BY_SPEND, BASKET_SD = 3.95, 0.45, 0.40

@@ -93,10 +93,13 @@ def draw_population(programme: Programme, *, customers: int, seed: int) -> Popul
 def _levels(name: str, z: FloatArray, rng: np.random.Generator) -> IntArray:
     if name == "loyalty_tier":
         standing = 0.7 * z[:, NUMBERS.index("tenure")] + 0.6 * z[:, NUMBERS.index("spend")]
-        return np.searchsorted(_TIER_EDGES, standing + 0.4 * rng.standard_normal(len(z))).astype(np.int64)
+        tiers: IntArray = np.searchsorted(_TIER_EDGES, standing + 0.4 * rng.standard_normal(len(z))).astype(np.int64)
+        return tiers
     shares = np.log(_SHARES[name])
     by_age = np.outer(z[:, NUMBERS.index("age")], _BY_AGE.get(name, np.zeros(len(shares))))
-    return np.argmax(shares + by_age + rng.gumbel(size=by_age.shape), axis=1).astype(np.int64)
+    # The largest of log-shares plus Gumbel noise falls on each level with its share.
+    levels: IntArray = np.argmax(shares + by_age + rng.gumbel(size=by_age.shape), axis=1).astype(np.int64)
+    return levels
 
 
 def _numbers(z: FloatArray, rng: np.random.Generator) -> dict[str, list[ContextValue]]:

@@ -1,12 +1,14 @@
 """The estimators again, in plain Python loops."""
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from decision.errors import NotEnoughData
+from decision.errors import InvalidInput, NotEnoughData
 from experiments.off_policy import ESTIMATORS, Rounds
 from experiments.off_policy.dr import Dr
 from experiments.off_policy.ips import Ips
@@ -64,6 +66,13 @@ def test_error_of_sndr_matches_the_jackknife(rounds: Rounds) -> None:
     assert ESTIMATORS["sndr"].estimate(rounds).standard_error == pytest.approx(jackknife, rel=0.02)
 
 
+def test_without_a_model_doubly_robust_is_inverse_propensity_scoring(rounds: Rounds) -> None:
+    blank = replace(rounds, q_hat=np.zeros_like(rounds.target))
+    for doubly, plain in (("dr", "ips"), ("sndr", "snips")):
+        found, expected = (ESTIMATORS[name].estimate(blank) for name in (doubly, plain))
+        assert (found.value, found.low) == pytest.approx((expected.value, expected.low), rel=1e-9)
+
+
 def test_effective_sample_size_is_kishs(rounds: Rounds) -> None:
     w = loops(rounds)["w"]
     by_hand = sum(w) ** 2 / sum(weight * weight for weight in w)
@@ -85,6 +94,16 @@ def test_dr_without_any_weight_is_dm(rounds: Rounds, shrink: object) -> None:
 @pytest.mark.parametrize("shrink", [clip(math.inf), switch(math.inf), optimistic(math.inf), subgaussian(0), unchanged])
 def test_every_shrinkage_can_leave_weights_alone(rounds: Rounds, shrink: object) -> None:
     assert Ips(shrink).estimate(rounds) == ESTIMATORS["ips"].estimate(rounds)
+
+
+def test_full_subgaussian_shrinkage_only_asks_whether_the_target_could(rounds: Rounds) -> None:
+    assert Ips(subgaussian(1)).estimate(rounds).value == pytest.approx(rounds.reward.mean())
+
+
+@pytest.mark.parametrize(("rule", "number"), [(clip, -1.0), (switch, math.nan), (optimistic, -0.1), (subgaussian, 2.0)])
+def test_a_shrinkage_that_is_none_is_refused(rule: Callable[[float], object], number: float) -> None:
+    with pytest.raises(InvalidInput, match="leaves the weights as they are"):
+        rule(number)
 
 
 def test_a_log_that_never_did_what_the_target_does_has_no_self_normalised_value() -> None:

@@ -37,6 +37,7 @@ def test_the_one_sided_bound_lies_between_the_intervals_end_and_the_gain(
 ) -> None:
     found = contrast(rounds, champion, estimator=ESTIMATORS[name])
     assert found.low < found.lower_bound < found.gain < found.high
+    assert found.n == found.clusters == len(rounds)
     assert found.lower_bound == pytest.approx(contrast(rounds, champion, estimator=ESTIMATORS[name], level=0.9).low)
 
 

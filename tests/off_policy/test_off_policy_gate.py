@@ -72,14 +72,19 @@ def verdicts(shop: Shop, challenger: np.ndarray, *, n: int, replicates: int) -> 
 
 @pytest.mark.parametrize("n", [1_500, 6_000])
 def test_without_a_gain_at_most_one_in_twenty_is_promoted(shop: Shop, equal: np.ndarray, n: int) -> None:
+    """At 1,500 rounds hardly any log is enough, so there the bound is held to the promise by itself."""
     assert shop.worth(equal) == pytest.approx(shop.worth(shop.champion))
-    found = verdicts(shop, equal, n=n, replicates=200)
+    found = verdicts(shop, equal, n=n, replicates=250)
     assert np.mean([verdict.promote for verdict in found]) <= 0.05
+    assert np.mean([verdict.contrast.lower_bound > 0 for verdict in found]) <= 0.05
 
 
-def test_a_real_gain_is_found(shop: Shop, better: np.ndarray) -> None:
-    found = verdicts(shop, better, n=6_000, replicates=60)
-    assert np.mean([verdict.promote for verdict in found]) >= 0.8
+def test_a_real_gain_is_found_more_often_the_more_data_there_are(shop: Shop, better: np.ndarray) -> None:
+    """A gain of 30 %, 1.6 and 2.8 standard errors: a bound at 5 % finds it in about 45 % and 90 % of logs."""
+    some = [verdict.promote for verdict in verdicts(shop, better, n=6_000, replicates=60)]
+    many = [verdict.promote for verdict in verdicts(shop, better, n=20_000, replicates=30)]
+    assert 0.25 <= np.mean(some) <= 0.65
+    assert np.mean(many) >= 0.75
 
 
 @pytest.fixture(scope="module")

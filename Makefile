@@ -1,0 +1,43 @@
+# Encore. `make run` and `make test` set up everything they need in .venv.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types bench simulate clean lock
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	@echo "Installing into $(VENV) (about a minute, 1.6 GB) …"
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || { echo "Encore needs Python 3.11 or 3.12; name one with make PYTHON=…"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(VENV)/installed ## Run a simulated shop: decision service, learner and MLflow
+	@$(BIN)/encore demo
+
+test: $(VENV)/installed ## Run the tests
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/installed ## Check style
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/installed ## Check types
+	@$(BIN)/mypy
+
+bench: $(VENV)/installed ## Measure the decision path against a no-op endpoint
+	@$(BIN)/python -m experiments.bench.serving
+
+simulate: $(VENV)/installed ## Prove in simulated shops that the loop learns
+	@$(BIN)/encore simulate
+
+lock: ## Resolve the dependencies anew (needs uv)
+	uv pip compile --extra offline --extra dev --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock pyproject.toml
+
+clean: ## Remove the virtual environment, caches and the simulated shop
+	rm -rf $(VENV) .encore .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

@@ -1,0 +1,1 @@
+"""What serving costs: the full durable decision beside an endpoint that decides nothing, in one run."""

@@ -1,0 +1,154 @@
+"""The synthetic shop that is measured: a home folder with a promoted Thompson bundle, and what its checkout asks."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from decision import __version__
+from decision.bundle.manifest import FORMAT, ColumnSpec, Manifest, Provenance
+from decision.flow.promotion import promote
+from decision.policies.action_features import PriorScales
+from decision.policies.posterior import Posterior, logit
+from decision.programme.model import Programme
+from decision.records import FloatArray
+from decision.serving import action_features, encoder_of, posterior_arrays
+from decision.wiring import Home, utc_now
+from experiments.bench.load import PLACEHOLDER
+
+SEED = 20
+DRAWS = 256
+OUTCOMES = 2_000
+QUESTIONS = 512
+TIERS = ("none", "silver", "gold", "platinum")
+DEVICES = ("mobile", "desktop", "app")
+COLUMNS = (
+    ColumnSpec("trigger", levels=("purchase", "return")),
+    ColumnSpec("order_total", centre=3.8, scale=0.7, log=True),
+    ColumnSpec("order_items", centre=1.2, scale=0.6, log=True),
+    ColumnSpec("customer_orders", centre=1.0, scale=0.8, log=True),
+    ColumnSpec("customer_revenue", centre=4.0, scale=2.0, log=True),
+    ColumnSpec("days_since_last_order", centre=3.5, scale=1.0, log=True, missing=True),
+    ColumnSpec("age_years", centre=43.0, scale=13.0, missing=True),
+    ColumnSpec("tenure_days", centre=5.9, scale=0.9, log=True),
+    ColumnSpec("discount_share", centre=0.4, scale=0.25),
+    ColumnSpec("sessions_90d", centre=1.8, scale=0.7, log=True),
+    ColumnSpec("loyalty_tier", levels=TIERS),
+    ColumnSpec("device", levels=DEVICES),
+)
+
+
+def write_home(folder: Path) -> Home:
+    """Return a home in `folder` with the benchmark's programme, an empty ledger and a promoted bundle."""
+    folder.mkdir(parents=True, exist_ok=True)
+    home = Home(folder)
+    text = Path(__file__).with_name("programme.toml").read_text(encoding="utf-8")
+    home.programme_path.write_text(text, encoding="utf-8")
+    programme = home.programme()
+    manifest = _manifest(programme)
+    bundle = home.bundles.write(manifest, _arrays(manifest))
+    with closing(home.ledger()) as ledger:
+        promote(
+            bundle.version,
+            programme=programme,
+            bundles=home.bundles,
+            ledger=ledger,
+            reason="to be measured",
+            verdict=(),
+            now=utc_now(),
+        )
+    return home
+
+
+def _manifest(programme: Programme) -> Manifest:
+    now = utc_now()
+    return Manifest(
+        format=FORMAT,
+        created_at=now,
+        policy="thompson",
+        actions=tuple(action.action_id for action in programme.actions),
+        columns=COLUMNS,
+        heads={"visit": "linear", "repurchase": "linear"},
+        draws=DRAWS,
+        exploration=1.0,
+        seed=SEED,
+        trained_through=now,
+        arrays_sha256="",
+        provenance=Provenance("random heads", "", "", OUTCOMES, SEED, programme.digest, __version__),
+    )
+
+
+def _arrays(manifest: Manifest) -> dict[str, FloatArray]:
+    """Return random linear heads for K actions and a belief whose covariance is dense, as after some weeks."""
+    rng = np.random.default_rng(SEED)
+    actions, width = len(manifest.actions), encoder_of(manifest).width
+    return {
+        "visit.coefficients": _head(rng, actions, width, intercept=-1.0),
+        "repurchase.coefficients": _head(rng, actions, width, intercept=-2.2),
+        "basket.coefficients": _head(rng, actions, width, intercept=3.6),
+        "basket.smear": np.array(1.2),
+        "basket.range": np.array([5.0, 500.0]),
+        "redemption": rng.uniform(0.3, 0.8, actions),
+        **posterior_arrays(_belief(manifest, rng)),
+    }
+
+
+def _head(rng: np.random.Generator, actions: int, width: int, *, intercept: float) -> FloatArray:
+    """Return coefficients [K, 1 + D]: shared ones, and a little of its own for each action."""
+    shared = np.concatenate([[intercept], 0.15 * rng.standard_normal(width)])
+    own: FloatArray = 0.05 * rng.standard_normal((actions, 1 + width))
+    return shared + own
+
+
+def _belief(manifest: Manifest, rng: np.random.Generator) -> Posterior:
+    features = action_features(manifest, encoder_of(manifest))
+    index = rng.integers(len(manifest.actions), size=OUTCOMES)
+    odds = rng.uniform(0.02, 0.25, OUTCOMES)
+    return Posterior.prior(features.prior_variance(PriorScales())).updated(
+        design=features.design(index, rng.standard_normal((OUTCOMES, features.width))),
+        offset=logit(odds),
+        outcome=(rng.random(OUTCOMES) < odds).astype(float),
+    )
+
+
+def questions() -> tuple[bytes, ...]:
+    """Return HTTP requests for decisions; each names its decision and its customer by `PLACEHOLDER`."""
+    rng = np.random.default_rng(SEED)
+    return tuple(_request(_question(rng)) for _ in range(QUESTIONS))
+
+
+def _question(rng: np.random.Generator) -> dict[str, object]:
+    total = float(np.round(np.exp(3.8 + 0.5 * rng.standard_normal()) + 10.0, 2))
+    return {
+        "decision_id": PLACEHOLDER.decode(),
+        "customer_id": f"customer-{PLACEHOLDER.decode()}",
+        "trigger": "purchase" if rng.random() < 0.8 else "return",
+        "store": "online",
+        "order": {
+            "order_id": f"order-{rng.integers(10**9):09d}",
+            "total": {"amount": f"{total:.2f}", "currency": "EUR"},
+            "products": [f"sku-{number}" for number in rng.integers(10_000, size=3)],
+            "item_count": 3,
+        },
+        "features": {
+            "age_years": None if rng.random() < 0.1 else float(rng.integers(18, 90)),
+            "tenure_days": float(rng.integers(1, 3_000)),
+            "discount_share": round(float(rng.random()), 2),
+            "sessions_90d": float(rng.integers(1, 40)),
+            "loyalty_tier": str(rng.choice(TIERS)),
+            "device": str(rng.choice(DEVICES)),
+        },
+        "consent": {"email": True, "sms": True, "web_push": True},
+    }
+
+
+def _request(question: dict[str, object]) -> bytes:
+    body = msgspec.json.encode(question)
+    head = (
+        "POST /v1/decisions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body

@@ -1,0 +1,128 @@
+"""From a training set to a challenger: manifest and arrays, and why its learner was chosen. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from decision import __version__
+from decision.bundle.manifest import FORMAT, ColumnSpec, Manifest, Provenance
+from decision.errors import NotEnoughData
+from decision.policies.action_features import ActionFeatures, PriorScales
+from decision.policies.posterior import Posterior, logit
+from decision.programme.model import Programme
+from decision.records import FloatArray, action_named
+from decision.serving import posterior_arrays
+from experiments.components import fit_components
+from experiments.dataset import Dataset
+from experiments.encoding import encode_all, fit_encoder
+from experiments.learners import LEARNERS
+from experiments.learners.base import Learner, Rows
+from experiments.selection import Candidate, choose, cross_fit
+
+FEWEST_DECISIONS = 500
+DRAWS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to train: `folds` of customers, repeated `repeats` times over seeds from `seed` on.
+
+    `exploration` scales the bandit's standard deviations, see `decision.policies.thompson`.
+    """
+
+    seed: int
+    folds: int = 3
+    repeats: int = 2
+    policy: str = "thompson"
+    exploration: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Challenger:
+    """What training gives: the parts of a bundle, all candidates, and the sentence why one was chosen."""
+
+    manifest: Manifest
+    arrays: Mapping[str, np.ndarray]
+    candidates: tuple[Candidate, ...]
+    chosen: Candidate
+    because: str
+
+
+def build_challenger(
+    data: Dataset,
+    programme: Programme,
+    settings: Settings,
+    *,
+    now: datetime,
+    run_id: str = "",
+    learners: Mapping[str, Learner] = LEARNERS,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Challenger:
+    """Choose a learner by out-of-sample money, fit it on all of `data`, and put the bundle's parts together.
+
+    Raises
+    ------
+    NotEnoughData : fewer than 500 finished decisions, or no learner can be fitted on them.
+    """
+    if len(data) < FEWEST_DECISIONS:
+        raise NotEnoughData(
+            f"Expected at least {FEWEST_DECISIONS} finished decisions to train on, found {len(data)}.",
+            hint="Import a past trial, or give the random group a larger share for a while.",
+        )
+    encoder = fit_encoder(data.contexts)
+    x = encode_all(encoder, data.contexts)
+    features = ActionFeatures([action_named(a) for a in data.catalogue], encoder.width)
+    candidates = cross_fit(
+        data,
+        x,
+        features,
+        programme,
+        folds=settings.folds,
+        repeats=settings.repeats,
+        seed=settings.seed,
+        learners=learners,
+        tell=lambda name: tell(f"cross-fitting {name}"),
+    )
+    chosen, because = choose(candidates)
+    tell(f"fitting {chosen.name} on all {len(data):,} rows")
+    fitted = learners[chosen.name].fit(Rows(x, data.action, data.repurchased, features), seed=settings.seed)
+    head, models = fitted.export(), fit_components(data, x, features, seed=settings.seed)
+    manifest = Manifest(
+        format=FORMAT,
+        created_at=now,
+        policy=settings.policy,
+        actions=data.catalogue,
+        columns=tuple(ColumnSpec(c.name, c.levels, c.centre, c.scale, c.log, c.missing) for c in encoder.columns),
+        heads={"repurchase": head.kind} | ({} if models.visit is None else {"visit": "linear"}),
+        draws=DRAWS,
+        exploration=settings.exploration,
+        seed=settings.seed,
+        trained_through=data.ends_at + timedelta(microseconds=1),
+        arrays_sha256="",
+        provenance=Provenance(
+            learner=chosen.name,
+            run_id=run_id,
+            data_sha256=data.sha256,
+            rows=len(data),
+            seed=settings.seed,
+            programme_digest=programme.digest,
+            encore_version=__version__,
+        ),
+    )
+    arrays = {f"repurchase.{name}": array for name, array in head.arrays.items()}
+    belief = posterior_arrays(_belief(data, x, features, chosen.odds))
+    return Challenger(manifest, {**arrays, **models.arrays(), **belief}, tuple(candidates), chosen, because)
+
+
+def _belief(data: Dataset, x: FloatArray, features: ActionFeatures, odds: FloatArray) -> Posterior:
+    """Return what the bandit starts from: the residual of the out-of-fold odds, learned on the training set.
+
+    Out of fold, because a model's own training rows would make its residual look smaller than it is.
+    """
+    logged = odds[np.arange(len(data)), data.action]
+    prior = Posterior.prior(features.prior_variance(PriorScales()))
+    return prior.updated(features.design(data.action, x), logit(logged), data.repurchased)

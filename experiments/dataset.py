@@ -1,0 +1,152 @@
+"""Training data is what was served: contexts, actions, propensities and rewards, read from the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from decision.errors import NotEnoughData
+from decision.flow.learn import TEACHING
+from decision.ledger.base import Ledger, Rewarded
+from decision.money import MICROS
+from decision.programme.model import Programme
+from decision.records import ContextValue, Decision, FloatArray, IntArray, RewardStatus
+from decision.stages.hashing import uniform
+
+BoolArray = NDArray[np.bool_]
+EVALUATION_SHARE = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """n finished decisions of randomised traffic; the catalogue holds K action ids, control first.
+
+    `action` [n] are places in the catalogue, `allowed` [n, K]; `value` and `revenue` [n] in currency units;
+    `value` is the reward under the goal that held.
+    """
+
+    catalogue: tuple[str, ...]
+    decisions: tuple[Decision, ...]
+    action: IntArray
+    allowed: BoolArray
+    propensity: FloatArray
+    repurchased: FloatArray
+    visited: FloatArray
+    redeemed: FloatArray
+    revenue: FloatArray
+    value: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.decisions)
+
+    @property
+    def contexts(self) -> list[dict[str, ContextValue]]:
+        """Return the named context of each decision."""
+        return [dict(decision.context) for decision in self.decisions]
+
+    @property
+    def customers(self) -> NDArray[np.str_]:
+        """Return the customer id of each decision, shape [n]."""
+        return np.array([decision.customer_id for decision in self.decisions])
+
+    @property
+    def ends_at(self) -> datetime:
+        """Return the time of the last decision."""
+        return max(decision.decided_at for decision in self.decisions)
+
+    @property
+    def sha256(self) -> str:
+        """Return a hash over all that training reads: the same data give the same hash."""
+        digest = hashlib.sha256()
+        rewards = (self.repurchased, self.visited, self.redeemed, self.revenue, self.value)
+        for decision, *reward in zip(self.decisions, *(column.tolist() for column in rewards), strict=True):
+            asked = (decision.decision_id, decision.customer_id, decision.allowed, decision.distribution)
+            row = (*asked, decision.action_id, decision.propensity, decision.context, reward)
+            digest.update(msgspec.json.encode(row, order="sorted"))
+        return digest.hexdigest()
+
+    def where(self, keep: BoolArray) -> Dataset:
+        """Return the decisions marked in `keep` [n]."""
+        return Dataset(
+            catalogue=self.catalogue,
+            decisions=tuple(d for d, k in zip(self.decisions, keep.tolist(), strict=True) if k),
+            action=self.action[keep],
+            allowed=self.allowed[keep],
+            propensity=self.propensity[keep],
+            repurchased=self.repurchased[keep],
+            visited=self.visited[keep],
+            redeemed=self.redeemed[keep],
+            revenue=self.revenue[keep],
+            value=self.value[keep],
+        )
+
+    def split(self, *, salt: str) -> tuple[Dataset, Dataset]:
+        """Return (training set, evaluation set), split by a salted hash of the customer.
+
+        A customer is on one side for good, so what a policy learned from her never judges it.
+        """
+        draws = {c: uniform(salt, "evaluation", c) for c in {d.customer_id for d in self.decisions}}
+        held_out = np.array([draws[d.customer_id] < EVALUATION_SHARE for d in self.decisions])
+        return self.where(~held_out), self.where(held_out)
+
+
+def read_dataset(
+    ledger: Ledger, programme: Programme, *, progress: Callable[[Iterable[Rewarded]], Iterable[Rewarded]] = iter
+) -> Dataset:
+    """Return all finished decisions that may teach: groups random and policy, and imported trials.
+
+    Raises
+    ------
+    NotEnoughData : there are none.
+    """
+    catalogue = tuple(action.action_id for action in programme.actions)
+    known = frozenset(catalogue)
+    rows = [
+        row
+        for row in progress(ledger.rewarded())
+        if row.decision.group in TEACHING
+        and row.reward.status is RewardStatus.FINAL
+        and row.decision.action_id in known
+    ]
+    if not rows:
+        raise NotEnoughData(
+            "Expected finished decisions of the random or policy group, found none.",
+            hint="Import a past trial with `encore import trial`, or serve until rewards are final.",
+        )
+    seen = frozenset(a for row in rows for a in row.decision.allowed if a in known)
+    return _dataset(rows, tuple(a for a in catalogue if a in seen))
+
+
+def _dataset(rows: list[Rewarded], catalogue: tuple[str, ...]) -> Dataset:
+    place = {action_id: k for k, action_id in enumerate(catalogue)}
+    allowed = np.zeros((len(rows), len(catalogue)), dtype=bool)
+    for i, row in enumerate(rows):
+        allowed[i, [place[a] for a in row.decision.allowed if a in place]] = True
+    rewards = [row.reward for row in rows]
+    return Dataset(
+        catalogue=catalogue,
+        decisions=tuple(row.decision for row in rows),
+        action=np.array([place[row.decision.action_id] for row in rows]),
+        allowed=allowed,
+        propensity=np.array([_propensity(row.decision, place) for row in rows]),
+        repurchased=np.array([float(r.repurchased) for r in rewards]),
+        visited=np.array([float(r.visited) for r in rewards]),
+        redeemed=np.array([float(r.redeemed) for r in rewards]),
+        revenue=np.array([r.revenue_micros / MICROS for r in rewards]),
+        value=np.array([r.value_micros / MICROS for r in rewards]),
+    )
+
+
+def _propensity(decision: Decision, place: Mapping[str, int]) -> float:
+    """Return the probability of the logged action among the allowed ones that the programme still has.
+
+    Decisions for an action that was dropped are left out, so that the others hold all the probability.
+    """
+    chances = zip(decision.allowed, decision.distribution, strict=True)
+    return decision.propensity / (1.0 - sum(chance for action_id, chance in chances if action_id not in place))

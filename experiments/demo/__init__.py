@@ -1,0 +1,1 @@
+"""`make run`: a simulated shop, its first policy, and everything running."""

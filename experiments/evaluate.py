@@ -1,0 +1,196 @@
+"""The use case: would the challenger have earned more than the champion, on customers it was not trained on?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from decision.errors import NotFound
+from decision.flow.promotion import champion_version, promote
+from decision.policies.base import Policy, Situation
+from decision.policies.rule import Rule
+from decision.policies.uniform import Uniform
+from decision.programme.model import Programme
+from decision.records import Decision, FloatArray, action_named
+from decision.serving import Champion, champion_from
+from decision.stages.choice import with_floor
+from decision.wiring import Home
+from experiments import plots, tracking
+from experiments.dataset import Dataset, read_dataset
+from experiments.off_policy import ESTIMATORS, Estimate, GateRules, Rounds, Verdict, judge
+from experiments.train_report import constant_target
+
+ESTIMATED_BY = ("dr", "ips", "snips")
+Progress = Callable[[Iterable[Decision]], Iterable[Decision]]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Policies with their values by estimator, and the gate's verdict on challenger against champion."""
+
+    challenger: str
+    champion: str
+    values: Mapping[str, Mapping[str, Estimate]]
+    verdict: Verdict
+    rows: int
+
+
+def evaluate(
+    home: Home,
+    version: str | None,
+    *,
+    now: datetime,
+    rules: GateRules | None = None,
+    progress: Progress = iter,
+) -> Evaluation:
+    """Judge a bundle (the newest by default) on the evaluation set, beside the champion and every constant policy.
+
+    Raises
+    ------
+    NotFound : there is no bundle to judge.
+    NotEnoughData : the ledger holds no finished randomised decisions.
+    """
+    programme, ledger = home.programme(), home.ledger()
+    _, data = read_dataset(ledger, programme).split(salt=programme.salt)
+    challenger = champion_from(home.bundles.read(version or newest(home)))
+    serving = champion_version(ledger)
+    champion = champion_from(home.bundles.read(serving)) if serving else None
+    found = compare(data, programme, challenger, champion, rules=rules or GateRules(), progress=progress)
+    _log(found, programme, data, now)
+    return found
+
+
+def compare(
+    data: Dataset,
+    programme: Programme,
+    challenger: Champion,
+    champion: Champion | None,
+    *,
+    rules: GateRules,
+    progress: Progress = iter,
+) -> Evaluation:
+    """Judge a challenger on decisions of customers it was not trained on; without a champion, against the rule."""
+    targets, q_hat = _targets(data, programme, challenger, champion, progress)
+    rounds = Rounds(data.action, data.value, data.propensity, targets["challenger"], q_hat)
+    verdict = judge(rounds, targets["champion"], in_sample=False, cluster=data.customers, rules=rules)
+    values = {
+        name: {by: ESTIMATORS[by].estimate(rounds.with_target(target)) for by in ESTIMATED_BY}
+        for name, target in targets.items()
+    }
+    serving = champion.manifest.version if champion else "business as usual"
+    return Evaluation(challenger.manifest.version, serving, values, verdict, len(data))
+
+
+def newest(home: Home) -> str:
+    """Return the version of the newest bundle. Raises `NotFound` when there is none."""
+    versions = home.bundles.versions()
+    if not versions:
+        raise NotFound("Expected a policy bundle, found none.", hint="Run `encore train`.")
+    return versions[-1]
+
+
+def promote_through_gate(home: Home, found: Evaluation, *, forced: str | None, now: datetime) -> bool:
+    """Promote an evaluated challenger if the gate lets it pass, or by force with a reason; return whether it was."""
+    if not found.verdict.promote and forced is None:
+        return False
+    programme = home.programme()
+    promote(
+        found.challenger,
+        programme=programme,
+        bundles=home.bundles,
+        ledger=home.ledger(),
+        reason=f"forced: {forced}" if forced is not None else "passed the gate",
+        verdict=found.verdict.sentences(),
+        now=now,
+    )
+    tracking.follow_champion(programme, found.challenger)
+    return True
+
+
+def _targets(
+    data: Dataset, programme: Programme, challenger: Champion, champion: Champion | None, progress: Progress
+) -> tuple[dict[str, FloatArray], FloatArray]:
+    """Return each policy's distributions [n, K] on the log, and the challenger's values [n, K] as reward model."""
+    shape = data.allowed.shape
+    names = ("challenger", "champion", "business as usual", "uniform")
+    targets = {name: np.zeros(shape) for name in names}
+    q_hat = np.zeros(shape)
+    rule = Rule(programme.business_as_usual)
+    place = {action_id: k for k, action_id in enumerate(data.catalogue)}
+    for i, decision in enumerate(progress(data.decisions)):
+        spot = _Spot(decision, place)
+        targets["challenger"][i], q_hat[i] = spot.under(challenger, programme)
+        targets["business as usual"][i] = spot.plain(rule)
+        targets["uniform"][i] = spot.plain(Uniform())
+        targets["champion"][i] = (
+            spot.under(champion, programme)[0] if champion is not None else targets["business as usual"][i]
+        )
+    for k, action_id in enumerate(data.catalogue):
+        targets[f"always {action_id}"] = constant_target(data, k)
+    return targets, q_hat
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """One logged decision, on which policies are asked what they would have done."""
+
+    decision: Decision
+    place: Mapping[str, int]
+
+    def plain(self, policy: Policy) -> FloatArray:
+        allowed = tuple(a for a in self.decision.allowed if a in self.place)
+        actions = tuple(action_named(a) for a in allowed)
+        return self._spread(allowed, policy.distribution(Situation(self.decision.trigger, actions, None)))
+
+    def under(self, champion: Champion, programme: Programme) -> tuple[FloatArray, FloatArray]:
+        allowed = tuple(a for a in self.decision.allowed if a in self.place and a in champion.index)
+        actions = tuple(action_named(a) for a in allowed)
+        store = self.decision.store if self.decision.store in programme.stores else None
+        goal = programme.goal_of(store)
+        valued = champion.value(programme, goal, allowed=actions, context=self.decision.context)
+        situation = Situation(self.decision.trigger, actions, valued.outlook)
+        distribution = with_floor(champion.policy.distribution(situation), programme.exploration_floor)
+        return self._spread(allowed, distribution), self._spread(allowed, valued.value)
+
+    def _spread(self, allowed: tuple[str, ...], numbers: FloatArray) -> FloatArray:
+        row = np.zeros(len(self.place))
+        row[[self.place[a] for a in allowed]] = numbers
+        return row
+
+
+def _log(found: Evaluation, programme: Programme, data: Dataset, now: datetime) -> None:
+    parameters = {
+        "challenger": found.challenger,
+        "champion": found.champion,
+        "rows": found.rows,
+        "data_sha256": data.sha256,
+        "programme_digest": programme.digest,
+    }
+    gain = found.verdict.contrast
+    tags = {"encore.step": "evaluate", "encore.promote": str(found.verdict.promote).lower()}
+    with tracking.run(programme, f"evaluate {now:%Y-%m-%d %H:%M}", parameters=parameters, tags=tags) as mlflow:
+        for policy, estimates in found.values.items():
+            key = policy.replace("@", " at ").replace(" ", "_")
+            for by, estimate in estimates.items():
+                mlflow.log_metrics(
+                    {
+                        f"{key}.{by}": estimate.value,
+                        f"{key}.{by}_low": estimate.low,
+                        f"{key}.{by}_high": estimate.high,
+                        f"{key}.effective_sample_size": estimate.effective_sample_size,
+                    }
+                )
+        mlflow.log_metrics({"gain": gain.gain, "gain_low": gain.low, "gain_high": gain.high})
+        mlflow.log_metric("gain_lower_bound", gain.lower_bound)
+        mlflow.log_text("\n".join(found.verdict.sentences()), "verdict.txt")
+        by_dr = {policy: estimates["dr"] for policy, estimates in found.values.items()}
+        figure = plots.policy_values(
+            by_dr,
+            title="Value on customers nobody was trained on (doubly robust)",
+            unit=programme.currency,
+            marked=("challenger", "champion"),
+        )
+        tracking.log_figures(mlflow, {"policy_value": figure})

@@ -1,0 +1,1 @@
+"""The ledger as flat files: enough to recompute every figure without Encore."""

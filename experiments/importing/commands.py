@@ -1,0 +1,91 @@
+"""`encore import trial` and `encore import orders`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from decision.wiring import Home, utc_now
+from experiments.importing.orders import import_orders
+from experiments.importing.orders_mapping import read_orders_mapping
+from experiments.importing.trial import import_trial
+from experiments.importing.trial_mapping import read_trial_mapping
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group(name="import")
+def import_() -> None:
+    """Bring in what the shop already has: past trials and past orders."""
+
+
+@import_.command()
+@click.argument("file", type=_FILE)
+@click.option("--mapping", "mapping_path", type=_FILE, required=True, help="TOML: which column says what.")
+@click.option("--accept-srm", metavar="REASON", help="Import although the arm counts contradict the design.")
+@click.pass_obj
+def trial(home: Home, file: Path, mapping_path: Path, accept_srm: str | None) -> None:
+    """A past randomised trial (CSV or Parquet, a customer a row) becomes decisions with known propensities.
+
+    A second import of the same file changes nothing.
+    """
+    programme = home.programme()
+    mapping, table = read_trial_mapping(mapping_path, file, programme)
+    with click.progressbar(length=2 * table.length, label="Trial", file=sys.stderr) as bar:
+        receipt = import_trial(
+            table,
+            mapping,
+            programme=programme,
+            ledger=home.ledger(),
+            now=utc_now(),
+            rejects_path=home.root / "rejects" / f"trial-{mapping.name}.csv",
+            accept_srm=accept_srm,
+            advance=bar.update,
+        )
+    arms = receipt.arms
+    for arm, action_id in mapping.actions.items():
+        click.echo(f"{arm} -> {action_id}: {arms.found[arm]:,} rows, {arms.expected[arm]:,.1f} expected")
+    verdict = f"MISMATCH, accepted: {accept_srm}" if arms.mismatch else "as designed"
+    click.echo(f"sample ratio: p = {arms.p_value:.2g} ({verdict})")
+    _show("rows in the file", receipt.rows, receipt.new + receipt.known, receipt.rejected, receipt.rejects_path)
+    click.echo(f"decisions: {receipt.new:,} new, {receipt.known:,} already there")
+
+
+@import_.command()
+@click.argument("file", type=_FILE)
+@click.option("--mapping", "mapping_path", type=_FILE, required=True, help="TOML: which column says what.")
+@click.pass_obj
+def orders(home: Home, file: Path, mapping_path: Path) -> None:
+    """Past orders and returns (CSV or Parquet, an order line a row) become the customers' history.
+
+    A second import of the same file changes nothing.
+    """
+    programme = home.programme()
+    mapping, table = read_orders_mapping(mapping_path, file, programme)
+    with click.progressbar(length=table.length, label="Order lines", file=sys.stderr) as bar:
+        receipt = import_orders(
+            table,
+            mapping,
+            programme=programme,
+            ledger=home.ledger(),
+            now=utc_now(),
+            rejects_path=home.root / "rejects" / f"orders-{mapping.name}.csv",
+            advance=bar.update,
+        )
+    _show("lines in the file", receipt.lines, receipt.used, receipt.rejected, receipt.rejects_path)
+    click.echo(f"orders: {receipt.orders:,}, of them {receipt.new_orders:,} new")
+    click.echo(f"returns: {receipt.returns:,}, of them {receipt.new_returns:,} new")
+    click.echo(f"customers: {receipt.customers:,}")
+
+
+def _show(what: str, total: int, used: int, rejected: Mapping[str, int], path: Path | None) -> None:
+    """Print counts that add up: the total, what was used, and what was rejected for each reason."""
+    click.echo(f"{total:>12,}  {what}")
+    click.echo(f"{used:>12,}  used")
+    for reason, count in rejected.items():
+        click.echo(f"{count:>12,}  rejected: {reason}")
+    if path is not None:
+        click.echo(f"The rejected ones are in {path}.")

@@ -1,0 +1,28 @@
+"""Average odds per action, shrunk towards each other, the same for every customer: what a rule could do."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from decision.records import FloatArray
+from experiments.learners.base import Fitted, Rows
+from experiments.learners.linear import LinearFit
+from experiments.learners.pooled_linear import PooledLinear
+
+
+class Constant:
+    """No context at all: the simplest candidate, chosen where the data can't tell customers apart."""
+
+    name = "constant"
+    complexity = 0
+
+    def fit(self, rows: Rows, *, seed: int) -> Fitted:
+        """Return the fitted averages. Raises `NotEnoughData` below ten of either outcome."""
+        blind = Rows(np.zeros((len(rows.x), 0)), rows.action, rows.outcome, rows.features.without_context())
+        fitted = PooledLinear().fit(blind, seed=seed)
+        intercepts = fitted.export().arrays["coefficients"][:, :1]
+        return LinearFit(_pad(intercepts, rows.x.shape[1]))
+
+
+def _pad(intercepts: FloatArray, width: int) -> FloatArray:
+    return np.hstack([intercepts, np.zeros((len(intercepts), width))])

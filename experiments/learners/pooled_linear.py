@@ -1,0 +1,42 @@
+"""Pooled logistic model on features of action x context, shrunk block by block.
+
+One model for all actions: offers and channels share strength, and the interactions with the context are shrunk
+harder than the averages. Ridge with a scale per block is the posterior mode under the bandit's own prior.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from decision.errors import NotEnoughData
+from decision.policies.action_features import PriorScales
+from experiments.learners.base import Fitted, Rows
+from experiments.learners.linear import LinearFit, collapse
+
+# The context's own effect is estimated from all rows and hardly needs shrinking; the treatments' do.
+SCALES = PriorScales(base=10.0, base_x=1.0, offer=0.5, channel=0.25, offer_channel=0.12, offer_x=0.15, channel_x=0.08)
+
+
+class PooledLinear:
+    """Strength shared between actions, effects by context."""
+
+    name = "pooled_linear"
+    complexity = 1
+
+    def __init__(self, scales: PriorScales = SCALES) -> None:
+        """`scales` are the prior standard deviations of the blocks, in log-odds."""
+        self.scales = scales
+
+    def fit(self, rows: Rows, *, seed: int) -> Fitted:
+        """Return the fitted model. Raises `NotEnoughData` below ten of either outcome."""
+        from sklearn.linear_model import LogisticRegression
+
+        positives = int(rows.outcome.sum())
+        if min(positives, len(rows.outcome) - positives) < 10:
+            raise NotEnoughData(f"Expected at least 10 of either outcome, found {positives} of {len(rows.outcome)}.")
+        deviation = np.sqrt(rows.features.prior_variance(self.scales))
+        design = rows.features.design(rows.action, rows.x) * deviation
+        model = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-8, random_state=seed)
+        model.fit(design, rows.outcome)
+        weights = model.coef_[0] * deviation
+        return LinearFit(collapse(rows.features, weights, float(model.intercept_[0])))

@@ -1,0 +1,114 @@
+"""MLflow: where runs, plots and registered policies are kept. Nothing else writes to `mlruns/`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from decision.bundle.store import Bundle
+from decision.errors import EncoreError
+from decision.programme.model import Programme
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+KIND = "custom_model_development"
+CHAMPION, CHALLENGER = "champion", "challenger"
+
+
+def database() -> Path:
+    """Return where MLflow's database is when no tracking server is named."""
+    return Path("mlruns").resolve() / "mlflow.db"
+
+
+def tracking_uri() -> str:
+    """Return $MLFLOW_TRACKING_URI, or the database in ./mlruns."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{database()}"
+
+
+def model_name(programme: Programme) -> str:
+    """Return the name under which the programme's policies are registered."""
+    return "encore-" + re.sub(r"[^a-z0-9]+", "-", programme.name.lower()).strip("-")
+
+
+def connect(programme: Programme) -> Any:
+    """Return the mlflow module, set up for the programme's experiment; creates the database at first."""
+    import logging
+
+    import mlflow
+
+    database().parent.mkdir(parents=True, exist_ok=True)
+    # MLflow's own migrations log a screenful at the first use.
+    for name in ("alembic", "mlflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    uri = tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    name = model_name(programme)
+    if mlflow.get_experiment_by_name(name) is None:
+        local = uri.startswith("sqlite:")
+        artifacts = (database().parent / "artifacts").as_uri() if local else None
+        # So that the pages open on training runs, not on traces of language models.
+        mlflow.create_experiment(name, artifact_location=artifacts, tags={"mlflow.experimentKind": KIND})
+    mlflow.set_experiment(name)
+    return mlflow
+
+
+@contextmanager
+def run(programme: Programme, name: str, *, parameters: Mapping[str, object], tags: Mapping[str, str]) -> Iterator[Any]:
+    """Open a run; what is logged inside belongs to it. Yields the mlflow module."""
+    mlflow = connect(programme)
+    with mlflow.start_run(run_name=name, tags=dict(tags)):
+        mlflow.log_params(dict(parameters))
+        yield mlflow
+
+
+def log_figures(mlflow: Any, figures: Mapping[str, Figure]) -> None:
+    """Log plots as PNG under `plots/`."""
+    for name, figure in figures.items():
+        mlflow.log_figure(figure, f"plots/{name}.png")
+
+
+def register(mlflow: Any, bundle: Bundle, folder: Path, programme: Programme, *, example: str) -> str:
+    """Log a bundle as a model, register it with the alias `challenger`, and return its registered version.
+
+    `example` is a context as JSON, by which MLflow tries the model before it is registered.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import ColSpec, Schema
+
+    name = model_name(programme)
+    info = mlflow.pyfunc.log_model(
+        name="policy",
+        python_model=str(Path(__file__).with_name("served.py")),
+        artifacts={"bundle": str(folder), "programme": str(folder / "programme.toml")},
+        pip_requirements=["encore"],
+        signature=ModelSignature(inputs=Schema([ColSpec("string", "context")])),
+        input_example={"context": [example]},
+        registered_model_name=name,
+    )
+    client = mlflow.MlflowClient()
+    version = str(info.registered_model_version)
+    client.set_model_version_tag(name, version, "bundle", bundle.version)
+    client.set_registered_model_alias(name, CHALLENGER, version)
+    return version
+
+
+def follow_champion(programme: Programme, bundle_version: str) -> str:
+    """Move the alias `champion` to the model of a bundle and return its registered version.
+
+    Raises
+    ------
+    EncoreError : no registered model holds this bundle.
+    """
+    mlflow = connect(programme)
+    client, name = mlflow.MlflowClient(), model_name(programme)
+    for found in client.search_model_versions(f"name='{name}'"):
+        if found.tags.get("bundle") == bundle_version:
+            client.set_registered_model_alias(name, CHAMPION, found.version)
+            return str(found.version)
+    raise EncoreError(f"Expected a registered model of {name} with bundle {bundle_version}, found none.")

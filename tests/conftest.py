@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from decision.bundle.store import Bundle, BundleStore
+from decision.ledger.sqlite import SqliteLedger
+from decision.programme.model import Programme
+from decision.wiring import Home
+from tests import support
+
+# `thorough` is for a night; failures of either can be replayed from what is printed.
+settings.register_profile("quick", max_examples=50, deadline=None, database=None, derandomize=True)
+settings.register_profile("thorough", max_examples=2_000, deadline=None, database=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.fixture
+def programme() -> Programme:
+    return support.programme()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A shop's folder with a programme, before anything has happened."""
+    home = Home(tmp_path / "home")
+    home.root.mkdir()
+    home.programme_path.write_text(support.PROGRAMME)
+    return home
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[SqliteLedger]:
+    ledger = SqliteLedger.create(tmp_path / "ledger.db")
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> BundleStore:
+    return BundleStore(tmp_path / "bundles")
+
+
+@pytest.fixture
+def bundle(bundles: BundleStore) -> Bundle:
+    """A Thompson bundle with linear heads over the test programme's actions."""
+    return support.write_bundle(bundles)

@@ -1,0 +1,162 @@
+"""Events are read once at the door; a customer is the sum of hers."""
+
+from datetime import timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decision.errors import InvalidInput
+from decision.flow.observe import Event, outcome_of
+from decision.records import Consent, Customer, Outcome
+from decision.stages.events import applied_to, read_properties
+from tests.support import DAY, NOW, SECOND, bought, micros, outcome, programme, refunded
+
+
+def read(name: str, **properties: Any) -> dict[str, Any]:
+    return read_properties(name, properties, currency="EUR", pointer="$")
+
+
+def test_money_is_kept_in_micros() -> None:
+    found = read("Order Completed", order_id="o", revenue="42.10", discount=2, margin="-1.5", currency="EUR", extra=[1])
+    assert found == {
+        "order_id": "o",
+        "revenue_micros": 42_100_000,
+        "discount_micros": 2_000_000,
+        "margin_micros": -1_500_000,
+        "currency": "EUR",
+        "extra": [1],
+    }
+
+
+def test_total_stands_in_for_revenue() -> None:
+    assert read("Order Completed", order_id="o", total=9.99)["revenue_micros"] == 9_990_000
+    assert read("Order Completed", order_id="o", total=9.99, revenue=8)["revenue_micros"] == 8_000_000
+
+
+def test_a_caller_cannot_speak_in_micros_herself() -> None:
+    assert "revenue_micros" not in read("Order Refunded", order_id="o", revenue_micros="7")
+    with pytest.raises(InvalidInput, match=r"revenue or \.total"):
+        read("Order Completed", order_id="o", revenue_micros=7)
+
+
+@pytest.mark.parametrize(
+    ("name", "properties", "pointer", "sentence"),
+    [
+        ("Order Complete", {}, "$.event", "did you mean 'Order Completed'"),
+        ("Order Completed", {"revenue": 1}, "$.properties.order_id", "a text"),
+        ("Order Refunded", {"order_id": 17}, "$.properties.order_id", "found 17"),
+        ("Order Cancelled", {"order_id": None}, "$.properties.order_id", "found None"),
+        ("Order Completed", {"order_id": "o"}, "$.properties.revenue", "found neither"),
+        ("Order Completed", {"order_id": "o", "revenue": "x"}, "$.properties.revenue", "an amount"),
+        ("Order Completed", {"order_id": "o", "revenue": "-1"}, "$.properties.revenue", "at least 0"),
+        ("Order Completed", {"order_id": "o", "revenue": "NaN"}, "$.properties.revenue", "finite"),
+        ("Order Completed", {"order_id": "o", "revenue": "Infinity"}, "$.properties.revenue", "finite"),
+        ("Order Completed", {"order_id": "o", "revenue": 1e300}, "$.properties.revenue", "at most"),
+        ("Order Completed", {"order_id": "o", "revenue": 10**400}, "$.properties.revenue", "at most"),
+        ("Order Completed", {"order_id": "o", "revenue": "1.0000001"}, "$.properties.revenue", "six decimals"),
+        ("Order Completed", {"order_id": "o", "revenue": True}, "$.properties.revenue", "an amount"),
+        ("Order Completed", {"order_id": "o", "revenue": [1]}, "$.properties.revenue", "an amount"),
+        ("Order Completed", {"order_id": "o", "revenue": 1, "currency": "USD"}, "$.properties.currency", "EUR"),
+        ("Order Refunded", {"order_id": "o", "total": -5}, "$.properties.total", "at least 0"),
+    ],
+)
+def test_an_event_that_cannot_be_used_says_where(
+    name: str, properties: dict[str, Any], pointer: str, sentence: str
+) -> None:
+    with pytest.raises(InvalidInput, match=sentence) as caught:
+        read(name, **properties)
+    assert caught.value.pointer == pointer
+
+
+def event(name: str = "Page Viewed", **changes: Any) -> Event:
+    fields: dict[str, Any] = {"customer_id": "c-1", "timestamp": NOW, "properties": {}}
+    return Event(event=name, **(fields | changes))
+
+
+def seen(one: Event) -> Outcome:
+    return outcome_of(one, programme=programme(), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("one", "pointer", "sentence"),
+    [
+        (event(customer_id=""), "$.customer_id", "1 to 200"),
+        (event(customer_id="c" * 201), "$.customer_id", "1 to 200"),
+        (event(timestamp=NOW.replace(tzinfo=None)), "$.timestamp", "with its offset"),
+        (event(timestamp=NOW + DAY + SECOND), "$.timestamp", "not in the future"),
+        (event("Unsubscribed", properties={"channel": "e-mail"}), "$.properties.channel", "did you mean 'email'"),
+        (event("Subscribed", properties={"channel": 5}), "$.properties.channel", "unknown channel '5'"),
+    ],
+)
+def test_an_event_that_cannot_be_true_says_where(one: Event, pointer: str, sentence: str) -> None:
+    with pytest.raises(InvalidInput, match=sentence) as caught:
+        seen(one)
+    assert caught.value.pointer == pointer
+
+
+def test_a_clock_that_is_a_day_fast_is_forgiven() -> None:
+    assert seen(event(timestamp=NOW + DAY)).occurred_at == NOW + DAY
+
+
+def test_without_a_message_id_the_content_is_the_id() -> None:
+    one = event(properties={"a": 1, "b": 2})
+    assert seen(one).message_id == seen(event(properties={"b": 2, "a": 1})).message_id
+    assert seen(one).message_id != seen(event(properties={"a": 1, "b": 3})).message_id
+    assert seen(event(message_id="m-1")).message_id == "m-1"
+
+
+def history(outcomes: list[Outcome]) -> Customer:
+    customer = Customer("c-1")
+    for one in outcomes:
+        customer = applied_to(customer, one)
+    return customer
+
+
+def test_a_customer_by_hand() -> None:
+    found = history([bought(NOW, revenue=50.0), bought(NOW + DAY, "o-3", 20.0), refunded(NOW + 2 * DAY, revenue=30.0)])
+    assert (found.orders, found.returns, found.revenue_micros) == (2, 1, micros(40.0))
+    assert (found.first_order_at, found.last_order_at) == (NOW, NOW + DAY)
+
+
+def test_her_last_word_on_a_channel_counts_whatever_the_order_of_arrival() -> None:
+    words = [
+        outcome("Subscribed", NOW, channel="email"),
+        outcome("Unsubscribed", NOW + DAY, channel="email"),
+        outcome("Subscribed", NOW + DAY, channel="email"),  # on the same instant a refusal wins
+        outcome("Unsubscribed", NOW - DAY),
+        outcome("Subscribed", NOW),
+    ]
+    for order in permutations(words):
+        found = history(list(order))
+        assert found.consent == {"email": Consent(False, NOW + DAY), "*": Consent(True, NOW)}
+        assert not found.opted_out
+
+
+some_outcomes = st.lists(
+    st.one_of(
+        st.builds(
+            lambda hours, order, amount: bought(NOW + timedelta(hours=hours), order, amount),
+            st.integers(-50, 50),
+            st.sampled_from(["o-1", "o-2"]),
+            st.integers(0, 90),
+        ),
+        st.builds(lambda hours: refunded(NOW + timedelta(hours=hours), revenue=3.0), st.integers(-50, 50)),
+        st.builds(
+            lambda name, hours, facts: outcome(name, NOW + timedelta(hours=hours), **facts),
+            st.sampled_from(["Subscribed", "Unsubscribed"]),
+            st.integers(-2, 2),
+            st.sampled_from([{}, {"channel": "email"}, {"channel": "sms"}]),
+        ),
+    ),
+    max_size=8,
+)
+
+
+@given(some_outcomes, st.randoms(use_true_random=False))
+def test_a_customer_does_not_depend_on_the_order_of_arrival(outcomes: list[Outcome], shuffler: Any) -> None:
+    shuffled = list(outcomes)
+    shuffler.shuffle(shuffled)
+    assert history(shuffled) == history(outcomes)
