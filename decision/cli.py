@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from decision import __version__
+from decision import __version__, server
 from decision.errors import EncoreError, InvalidProgramme, NotFound
 from decision.flow.learn import learn as learn_once
 from decision.flow.promotion import champion_version
@@ -25,6 +25,7 @@ from decision.programme.template import write_template
 from decision.wiring import Home, utc_now
 
 OFFLINE = "encore.commands"
+FOLLOWERS = "encore.on_champion_change"
 
 
 class Commands(click.Group):
@@ -132,28 +133,8 @@ def serve(home: Home, host: str, port: int, workers: int, threads: int) -> None:
     home.programme()
     home.ledger()
     os.environ["ENCORE_HOME"] = str(home.root.resolve())
-    # Decisions are small: more threads per matrix product only fight over the cores.
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-    import multiprocessing
-
-    # A forked worker would inherit numpy with its threads already set up, and the variables come too late.
-    multiprocessing.set_start_method("spawn", force=True)
-    from granian import Granian
-    from granian.constants import Interfaces
-
     click.echo(f"Serving {home.root} at http://{host}:{port} (docs at /docs)")
-    Granian(
-        "decision.api.app:from_environment",
-        factory=True,
-        address=host,
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=workers,
-        blocking_threads=threads,
-        respawn_failed_workers=True,
-        log_level="warning",
-    ).serve()
+    server.run("decision.api.app:from_environment", host=host, port=port, workers=workers, threads=threads)
 
 
 @main.command()
@@ -209,6 +190,12 @@ def rollback(home: Home, reason: str) -> None:
     """Make the champion before the present one serve again, at once."""
     version = roll_back(bundles=home.bundles, ledger=home.ledger(), reason=reason, now=utc_now())
     click.echo(f"{version} serves again.")
+    for point in entry_points(group=FOLLOWERS):
+        try:
+            point.load()(home, version)
+        except Exception as error:
+            # The ledger has it and servers follow: what only keeps a record must not make the rollback look failed.
+            click.echo(f"{point.name} did not follow: {' '.join(str(error).split())}", err=True)
 
 
 if __name__ == "__main__":

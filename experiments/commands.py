@@ -29,8 +29,16 @@ def _progress(label: str, items: Iterable[T]) -> Iterable[T]:
 
 @click.command()
 @click.option("--seed", default=1, show_default=True, help="Fixes folds, models and draws.")
-@click.option("--folds", default=3, show_default=True, help="Folds of customers for out-of-sample values.")
-@click.option("--repeats", default=2, show_default=True, help="Cross-fitting is repeated over so many seeds.")
+@click.option(
+    "--folds", default=3, type=click.IntRange(2), show_default=True, help="Folds of customers for out-of-sample values."
+)
+@click.option(
+    "--repeats",
+    default=2,
+    type=click.IntRange(1),
+    show_default=True,
+    help="Cross-fitting is repeated over so many seeds.",
+)
 @click.option(
     "--policy",
     type=click.Choice(["thompson", "greedy_uplift"]),
@@ -53,7 +61,7 @@ def train(home: Home, seed: int, folds: int, repeats: int, policy: str) -> None:
         else:
             low, high = c.mean - 1.96 * c.standard_error, c.mean + 1.96 * c.standard_error
             click.echo(f"{c.name:24} {c.mean:20.4f}   [{low:.4f}, {high:.4f}]")
-    click.echo(f"chosen: {trained.challenger.because}.")
+    click.echo(f"chosen: {trained.challenger.chosen.name}, because {trained.challenger.because}.")
     click.echo(
         f"bundle {trained.bundle.version} from {trained.rows:,} decisions; MLflow run {trained.run_id}, "
         f"registered version {trained.model_version} (challenger)."
@@ -84,6 +92,8 @@ def promote(ctx: click.Context, version: str | None, min_gain: float, force: str
     from experiments.evaluate import evaluate, promote_through_gate
     from experiments.off_policy import GateRules
 
+    if force is not None and not force.strip():
+        raise click.BadParameter("Expected a reason for the record, found none.", param_hint="--force")
     home: Home = ctx.obj
     rules = GateRules(min_gain=min_gain)
     now = utc_now()
@@ -125,7 +135,7 @@ def mlflow_ui(host: str, port: int) -> None:
 
 
 @click.command()
-@click.option("--seeds", default=5, show_default=True, help="Independent shops.")
+@click.option("--seeds", default=5, type=click.IntRange(1), show_default=True, help="Independent shops.")
 @click.option("--days", default=60, show_default=True, help="Days of the simulation, after the trial.")
 @click.option("--customers", default=20_000, show_default=True, help="Customers of each shop.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path(".encore/simulation"), show_default=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
-from decision.errors import NotFound
+from decision.errors import EncoreError, NotEnoughData, NotFound
 from decision.flow.promotion import champion_version, promote
 from decision.policies.base import Policy, Situation
 from decision.policies.rule import Rule
@@ -23,6 +24,7 @@ from experiments.dataset import Dataset, read_dataset
 from experiments.off_policy import ESTIMATORS, Estimate, GateRules, Rounds, Verdict, judge
 from experiments.train_report import constant_target
 
+log = logging.getLogger("encore")
 ESTIMATED_BY = ("dr", "ips", "snips")
 Progress = Callable[[Iterable[Decision]], Iterable[Decision]]
 
@@ -72,7 +74,14 @@ def compare(
     rules: GateRules,
     progress: Progress = iter,
 ) -> Evaluation:
-    """Judge a challenger on decisions of customers it was not trained on; without a champion, against the rule."""
+    """Judge a challenger on decisions of customers it was not trained on; without a champion, against the rule.
+
+    Raises
+    ------
+    NotEnoughData : none of the customers is held out.
+    """
+    if not len(data):
+        raise NotEnoughData("Expected finished decisions of held-out customers, found none.", hint="Wait for more.")
     targets, q_hat = _targets(data, programme, challenger, champion, progress)
     rounds = Rounds(data.action, data.value, data.propensity, targets["challenger"], q_hat)
     verdict = judge(rounds, targets["champion"], in_sample=False, cluster=data.customers, rules=rules)
@@ -106,7 +115,11 @@ def promote_through_gate(home: Home, found: Evaluation, *, forced: str | None, n
         verdict=found.verdict.sentences(),
         now=now,
     )
-    tracking.follow_champion(programme, found.challenger)
+    try:
+        tracking.follow_champion(programme, found.challenger)
+    except EncoreError as error:
+        # The ledger has it: servers follow already, so the promotion must not look failed.
+        log.warning("%s serves, but MLflow's alias champion did not move: %s", found.challenger, error)
     return True
 
 

@@ -88,7 +88,7 @@ def regret_figure(results: Sequence[Result]) -> Any:
     return plots.regret_over_time(
         curves,
         title="Regret per decision over time (simulated shops; band: 95 % interval over shops)",
-        xlabel=f"period of {PERIOD_DAYS} days since the first promotion",
+        xlabel=f"periods of {PERIOD_DAYS} days of service",
         ylabel="EUR below the best action, per decision",
     )
 

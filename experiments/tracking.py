@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from decision.bundle.store import Bundle
 from decision.errors import EncoreError
 from decision.programme.model import Programme
+from decision.wiring import Home
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,8 +36,8 @@ def model_name(programme: Programme) -> str:
     return "encore-" + re.sub(r"[^a-z0-9]+", "-", programme.name.lower()).strip("-")
 
 
-def connect(programme: Programme) -> Any:
-    """Return the mlflow module, set up for the programme's experiment; creates the database at first."""
+def connect() -> Any:
+    """Return the mlflow module, set up for the database or server; creates the database at first."""
     import logging
 
     import mlflow
@@ -46,22 +47,20 @@ def connect(programme: Programme) -> Any:
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    uri = tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    name = model_name(programme)
-    if mlflow.get_experiment_by_name(name) is None:
-        local = uri.startswith("sqlite:")
-        artifacts = (database().parent / "artifacts").as_uri() if local else None
-        # So that the pages open on training runs, not on traces of language models.
-        mlflow.create_experiment(name, artifact_location=artifacts, tags={"mlflow.experimentKind": KIND})
-    mlflow.set_experiment(name)
+    mlflow.set_tracking_uri(tracking_uri())
     return mlflow
 
 
 @contextmanager
 def run(programme: Programme, name: str, *, parameters: Mapping[str, object], tags: Mapping[str, str]) -> Iterator[Any]:
     """Open a run; what is logged inside belongs to it. Yields the mlflow module."""
-    mlflow = connect(programme)
+    mlflow = connect()
+    experiment = model_name(programme)
+    if mlflow.get_experiment_by_name(experiment) is None:
+        artifacts = (database().parent / "artifacts").as_uri() if tracking_uri().startswith("sqlite:") else None
+        # So that the pages open on training runs, not on traces of language models.
+        mlflow.create_experiment(experiment, artifact_location=artifacts, tags={"mlflow.experimentKind": KIND})
+    mlflow.set_experiment(experiment)
     with mlflow.start_run(run_name=name, tags=dict(tags)):
         mlflow.log_params(dict(parameters))
         yield mlflow
@@ -105,10 +104,19 @@ def follow_champion(programme: Programme, bundle_version: str) -> str:
     ------
     EncoreError : no registered model holds this bundle.
     """
-    mlflow = connect(programme)
-    client, name = mlflow.MlflowClient(), model_name(programme)
+    client, name = connect().MlflowClient(), model_name(programme)
     for found in client.search_model_versions(f"name='{name}'"):
         if found.tags.get("bundle") == bundle_version:
             client.set_registered_model_alias(name, CHAMPION, found.version)
             return str(found.version)
     raise EncoreError(f"Expected a registered model of {name} with bundle {bundle_version}, found none.")
+
+
+def on_champion_change(home: Home, bundle_version: str) -> None:
+    """Let the alias `champion` follow a rollback; the entry point `encore.on_champion_change` of `decision.cli`.
+
+    A bundle that no run of MLflow made has no alias to move, and nobody gets a database by rolling back.
+    """
+    trained = home.bundles.read(bundle_version).manifest.provenance.run_id
+    if trained and ("MLFLOW_TRACKING_URI" in os.environ or database().exists()):
+        follow_champion(home.programme(), bundle_version)

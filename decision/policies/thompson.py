@@ -28,31 +28,45 @@ class Thompson(Policy):
         """
         self.features = features
         self.posterior = posterior
+        actions = len(features.offers)
         # The precision's triangular root turns into one of the covariance without inverting twice.
-        root = np.linalg.cholesky(posterior.precision)
-        self._root = exploration * np.linalg.inv(root).T
-        self._normals = np.random.default_rng(seed).standard_normal((draws, len(self.features.offers)))
+        root = exploration * np.linalg.inv(np.linalg.cholesky(posterior.precision)).T
+        # Features are linear in z = (1, x), so both products are made once, for every action: [1 + D, K (x P)].
+        lift = _lift(features)
+        self._means = lift @ posterior.mean
+        self._roots = np.ascontiguousarray((lift @ root).reshape(len(lift), -1))
+        self._normals = np.random.default_rng(seed).standard_normal((draws, actions))
 
     def repurchase(self, outlook: Outlook) -> FloatArray:
         """Return the mean odds of a repurchase, shape [K]: the uplift model's, corrected by what was learned."""
-        centre, _ = self._centre(outlook)
-        return sigmoid(centre)
+        return sigmoid(self._centre(outlook))
 
     def distribution(self, situation: Situation) -> FloatArray:
         """Return the share of draws in which each allowed action has the highest value, shape [K]."""
         outlook = situation.foreseen()
-        centre, design = self._centre(outlook)
         # In the order of the catalogue, so that the order of the programme changes nothing.
         order = np.argsort(outlook.index)
-        spread = design[order] @ self._root
+        known = outlook.index[order]
+        spread = (_with_one(outlook.features) @ self._roots).reshape(self._normals.shape[1], -1)[known]
         covariance = spread @ spread.T
         # Two actions that differ in nothing the bandit sees would make the root fail by rounding.
-        covariance[np.diag_indices_from(covariance)] += 1e-9 * max(1.0, float(covariance.max()))
-        noise = self._normals[:, outlook.index[order]] @ np.linalg.cholesky(covariance).T
-        draws = centre + noise[:, np.argsort(order)]
-        wins = np.bincount(outlook.worth.value(sigmoid(draws)).argmax(axis=1), minlength=len(centre))
+        covariance.flat[:: len(known) + 1] += 1e-9 * max(1.0, float(covariance.max()))
+        noise = self._normals[:, known] @ np.linalg.cholesky(covariance).T
+        draws = self._centre(outlook) + noise[:, np.argsort(order)]
+        wins = np.bincount(outlook.worth.value(sigmoid(draws)).argmax(axis=1), minlength=len(known))
         return wins / len(draws)
 
-    def _centre(self, outlook: Outlook) -> tuple[FloatArray, FloatArray]:
-        design = self.features.design(outlook.index, outlook.features)
-        return logit(outlook.components.repurchase) + design @ self.posterior.mean, design
+    def _centre(self, outlook: Outlook) -> FloatArray:
+        residual = (_with_one(outlook.features) @ self._means)[outlook.index]
+        return logit(outlook.components.repurchase) + residual
+
+
+def _with_one(x: FloatArray) -> FloatArray:
+    return np.concatenate(([1.0], x))
+
+
+def _lift(features: ActionFeatures) -> FloatArray:
+    """Return the array [1 + D, K, P] that turns (1, x) into the design of every action."""
+    every = np.arange(len(features.offers))
+    base = features.design(every, np.zeros(features.width))
+    return np.stack([base, *(features.design(every, unit) - base for unit in np.eye(features.width))])

@@ -41,8 +41,9 @@ def apply(programme: Programme, situation: Situation) -> tuple[tuple[Action, ...
     allowed: list[Action] = []
     rejected: list[Rejection] = []
     capped = _frequency_cap(programme, situation)
+    clock = _Clock.at(programme, situation.now)
     for action in programme.actions:
-        found = None if action.is_control else (capped or _check(programme, action, situation))
+        found = None if action.is_control else (capped or _check(programme, action, situation, clock))
         if found is None:
             allowed.append(action)
         else:
@@ -57,11 +58,31 @@ def reservations(
 
     The reservation is for the dearest case; what is not redeemed is released when the offer expires.
     """
+    keys = _Clock.at(programme, now).keys
+    return _reservations(programme, action, store=store, basket_micros=basket_micros, keys=keys)
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """What the guardrails need of the time, read once a decision: the shop's clock, and the budgets' periods."""
+
+    local: datetime
+    keys: Mapping[str, str]
+
+    @staticmethod
+    def at(programme: Programme, now: datetime) -> _Clock:
+        keys = {budget.name: programme.budget_key(budget, now) for budget in programme.budgets}
+        return _Clock(now.astimezone(programme.timezone), keys)
+
+
+def _reservations(
+    programme: Programme, action: Action, *, store: str | None, basket_micros: int, keys: Mapping[str, str]
+) -> tuple[Reservation, ...]:
     if action.is_control:
         return ()
     amount = programme.contact_cost_micros(action) + programme.redemption_cost_micros(action, basket_micros)
     return tuple(
-        Reservation(programme.budget_key(budget, now), amount, budget.amount_micros, budget.count)
+        Reservation(keys[budget.name], amount, budget.amount_micros, budget.count)
         for budget in programme.budgets
         if _covers(budget, action, store)
     )
@@ -82,14 +103,14 @@ def _frequency_cap(programme: Programme, situation: Situation) -> tuple[Reason, 
     return Reason.FREQUENCY_CAP, f"{recent} treatments in the last {days} days, {cap} allowed"
 
 
-def _check(programme: Programme, action: Action, situation: Situation) -> tuple[Reason, str] | None:
+def _check(programme: Programme, action: Action, situation: Situation, clock: _Clock) -> tuple[Reason, str] | None:
     return (
         _candidate(action, situation.request)
-        or _placement(programme, action, situation)
+        or _placement(programme, action, situation, clock.local)
         or _consent(programme, action, situation)
-        or _quiet(programme, action, situation.now)
+        or _quiet(programme, action, clock.local)
         or _margin(programme, action, situation.basket_micros)
-        or _budget(programme, action, situation)
+        or _budget(programme, action, situation, clock.keys)
         or _known(action, situation.catalogue)
     )
 
@@ -108,13 +129,15 @@ def _candidate(action: Action, request: DecisionRequest) -> tuple[Reason, str] |
     return None
 
 
-def _placement(programme: Programme, action: Action, situation: Situation) -> tuple[Reason, str] | None:
+def _placement(
+    programme: Programme, action: Action, situation: Situation, local: datetime
+) -> tuple[Reason, str] | None:
     offer, request = programme.offers[action.offer], situation.request
     if offer.stores and request.store not in offer.stores:
         return Reason.NOT_IN_STORE, f"{offer.name} is for {', '.join(sorted(offer.stores))}"
     if offer.triggers and request.trigger not in offer.triggers:
         return Reason.NOT_FOR_TRIGGER, f"{offer.name} is for {', '.join(sorted(offer.triggers))}"
-    today = situation.now.astimezone(programme.timezone).date()
+    today = local.date()
     if (offer.valid_from and today < offer.valid_from) or (offer.valid_until and today > offer.valid_until):
         return Reason.NOT_IN_SEASON, f"{offer.name} is valid {offer.valid_from or '…'} to {offer.valid_until or '…'}"
     if request.order.total_micros < offer.min_basket_micros:
@@ -132,9 +155,9 @@ def _consent(programme: Programme, action: Action, situation: Situation) -> tupl
     return Reason.NO_CONSENT, f"no consent for {action.channel}"
 
 
-def _quiet(programme: Programme, action: Action, now: datetime) -> tuple[Reason, str] | None:
+def _quiet(programme: Programme, action: Action, local: datetime) -> tuple[Reason, str] | None:
     hours = programme.channels[action.channel].quiet_hours
-    if hours is None or not _within(now.astimezone(programme.timezone).time(), *hours):
+    if hours is None or not _within(local.time(), *hours):
         return None
     return Reason.QUIET_HOURS, f"{action.channel} is quiet from {hours[0]:%H:%M} to {hours[1]:%H:%M}"
 
@@ -153,14 +176,11 @@ def _margin(programme: Programme, action: Action, basket_micros: int) -> tuple[R
     return Reason.MARGIN_FLOOR, f"a redemption on a basket of {basket_micros / MICROS:.2f} leaves {kept:.0%}"
 
 
-def _budget(programme: Programme, action: Action, situation: Situation) -> tuple[Reason, str] | None:
-    wanted = reservations(
-        programme,
-        action,
-        store=situation.request.store,
-        basket_micros=situation.basket_micros,
-        now=situation.now,
-    )
+def _budget(
+    programme: Programme, action: Action, situation: Situation, keys: Mapping[str, str]
+) -> tuple[Reason, str] | None:
+    store, basket_micros = situation.request.store, situation.basket_micros
+    wanted = _reservations(programme, action, store=store, basket_micros=basket_micros, keys=keys)
     for reservation in wanted:
         used = situation.used.get(reservation.budget_key, Used())
         if reservation.budget_key in situation.exhausted or not fits(reservation, used):

@@ -6,6 +6,7 @@ import click
 import msgspec
 from flask import Flask, Response, request
 
+from decision import server
 from decision.api.schemas import DecisionQuestion
 
 
@@ -40,20 +41,7 @@ def create_app() -> Flask:
 @click.option("--threads", type=int, required=True)
 def main(port: int, workers: int, threads: int) -> None:
     """Serve it."""
-    from granian import Granian
-    from granian.constants import Interfaces
-
-    Granian(
-        "experiments.bench.noop:create_app",
-        factory=True,
-        address="127.0.0.1",
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=workers,
-        blocking_threads=threads,
-        respawn_failed_workers=True,
-        log_level="warning",
-    ).serve()
+    server.run("experiments.bench.noop:create_app", host="127.0.0.1", port=port, workers=workers, threads=threads)
 
 
 if __name__ == "__main__":

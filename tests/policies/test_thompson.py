@@ -68,7 +68,10 @@ def test_the_belief_moves_the_odds_away_from_the_uplift_model(champion: Champion
     np.testing.assert_allclose(policy.repurchase(outlook), expected, rtol=1e-12)
 
 
-def test_twins_in_all_that_the_bandit_sees_share_the_probability(bundles: BundleStore, programme: Programme) -> None:
+@pytest.mark.parametrize("variance", [4.0, 4e12])
+def test_twins_in_all_that_the_bandit_sees_share_the_probability(
+    bundles: BundleStore, programme: Programme, variance: float
+) -> None:
     """Two actions the bandit can't tell apart: the covariance is singular."""
     from decision.policies.action_features import ActionFeatures
     from decision.serving import champion_from
@@ -79,8 +82,8 @@ def test_twins_in_all_that_the_bandit_sees_share_the_probability(bundles: Bundle
         def design(self, index, x):  # type: ignore[no-untyped-def]
             return np.ones((len(index), 1))
 
-    features = Blind([support.action_named(a) for a in support.ACTIONS], 0)
-    policy = Thompson(features, Posterior.prior(np.array([4.0])), draws=500, exploration=1.0, seed=1)
+    features = Blind([support.action_named(a) for a in support.ACTIONS], champion.encoder.width)
+    policy = Thompson(features, Posterior.prior(np.array([variance])), draws=500, exploration=1.0, seed=1)
     outlook = champion.value(programme, programme.goal, allowed=programme.actions, context=CONTEXT).outlook
     assert policy.distribution(Situation("purchase", programme.actions, outlook)).sum() == pytest.approx(1.0)
 

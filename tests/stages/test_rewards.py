@@ -59,7 +59,7 @@ def test_every_order_in_the_window_counts_used_or_not() -> None:
 
 
 def test_an_order_told_twice_counts_once() -> None:
-    assert money(reward(bought(NOW + DAY), bought(NOW + 2 * DAY))) == (50.0, 20.0, 0.0, 20.0)
+    assert money(reward(bought(NOW + 2 * DAY, revenue=70.0), bought(NOW + DAY))) == (50.0, 20.0, 0.0, 20.0)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,9 @@ def test_a_cancelled_order_costs_nothing_but_the_contact() -> None:
 
 
 def test_a_refund_that_is_heard_of_before_its_order_counts() -> None:
-    assert money(reward(refunded(NOW + 2 * DAY, revenue=20.0), bought(NOW + DAY))) == (30.0, 12.0, 0.0, 12.0)
+    for refunded_at in (NOW + 2 * DAY, NOW + DAY / 2):  # the second by a clock that is slow
+        found = reward(refunded(refunded_at, revenue=20.0), bought(NOW + DAY))
+        assert money(found) == (30.0, 12.0, 0.0, 12.0)
 
 
 def test_a_refund_after_the_window_counts_an_order_after_it_does_not() -> None:

@@ -1,0 +1,152 @@
+"""The `encore` command: what it says, where it exits."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from decision.cli import main
+from decision.flow.promotion import champion_version, promote
+from decision.ledger.sqlite import SqliteLedger
+from decision.wiring import Home
+from tests import support
+from tests.support import DAY, NOW, PROGRAMME
+
+
+def encore(home: Home | Path, *arguments: str) -> Result:
+    root = home.root if isinstance(home, Home) else home
+    return CliRunner().invoke(main, ["--home", str(root), *arguments])
+
+
+def test_help_is_there_for_every_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "decision.cli", "--help"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    for command in main.commands:
+        assert command in done.stdout
+        help_ = CliRunner().invoke(main, [command, "--help"])
+        assert help_.exit_code == 0
+        assert len(help_.output.splitlines()) > 3
+
+
+def test_init_then_check(tmp_path: Path) -> None:
+    home = tmp_path / "new" / "shop"
+    done = encore(home, "init")
+    assert (done.exit_code, "Wrote" in done.output) == (0, True)
+    done = encore(home, "check")
+    assert (done.exit_code, done.output) == (
+        0,
+        "My shop: 5 offers, 4 channels, 16 actions with control, 2 stores. No mistakes.\n",
+    )
+    assert encore(home, "policy").output == "serving: business as usual (nothing promoted yet)\n"
+
+
+def test_init_overwrites_nothing(home: Home) -> None:
+    done = encore(home, "init")
+    assert (done.exit_code, "found one" in done.stderr) == (2, True)
+    assert home.programme_path.read_text() == PROGRAMME
+
+
+def test_check_lists_each_mistake_with_line_and_place(home: Home) -> None:
+    text = PROGRAMME.replace("percent = 10", "percent = 0").replace('region = "north"', 'region = "nort"')
+    home.programme_path.write_text(text)
+    done = encore(home, "check")
+    lines = {line: number for number, line in enumerate(text.splitlines(), 1)}
+    wrong = 'region = "nort"'
+    assert done.exit_code == 2
+    assert done.stderr.splitlines() == [
+        f"line {lines[wrong]}, stores.hamburg.region: unknown region 'nort'; did you mean 'north'?",
+        f"line {lines['percent = 0']}, offers.discount.percent: expected a number from 0.01 to 100, found 0",
+        "2 mistake(s) in the programme.",
+    ]
+
+
+@pytest.mark.parametrize("command", ["check", "serve", "learn"])
+def test_without_a_programme_it_says_what_to_do(tmp_path: Path, command: str) -> None:
+    done = encore(tmp_path / "nothing", command)
+    assert (done.exit_code, "encore init" in done.stderr) == (2, True)
+    assert not (tmp_path / "nothing").exists(), "a wrong folder is not filled"
+
+
+def test_a_damaged_ledger_is_a_sentence(home: Home) -> None:
+    home.ledger_path.write_text("not a database" * 99)
+    for command in (["policy"], ["learn", "--once"], ["upgrade"], ["rollback", "--reason", "x"]):
+        done = encore(home, *command)
+        assert (done.exit_code, "not a database" in done.stderr) == (2, True), done.output
+
+
+def test_policy_and_rollback(home: Home) -> None:
+    ledger, versions = home.ledger(), [support.write_bundle(home.bundles, seed=seed).version for seed in (1, 2)]
+    assert encore(home, "rollback", "--reason", "x").exit_code == 2
+    for version in versions:
+        promote(
+            version,
+            programme=home.programme(),
+            bundles=home.bundles,
+            ledger=ledger,
+            reason="gate",
+            verdict=(),
+            now=NOW,
+        )
+    done = encore(home, "rollback", "--reason", "returns rose")
+    assert (done.exit_code, done.stdout) == (0, f"{versions[0]} serves again.\n")
+    shown = encore(home, "policy").output.splitlines()
+    assert len(shown) == 4
+    assert shown[0] == f"2026-03-04 12:00:00 promote  {versions[0]}  gate"
+    assert shown[2].endswith(f"rollback {versions[0]}  returns rose")
+    assert shown[3] == f"serving: {versions[0]}"
+    assert champion_version(ledger) == versions[0]
+    assert encore(home, "rollback").exit_code == 2, "a reason is part of the record"
+
+
+def test_learn_once(home: Home) -> None:
+    ledger = home.ledger()
+    ledger.record_decision(support.decided(at=NOW - 1_000 * DAY), (), seen_version=0)
+    done = encore(home, "learn", "--once")
+    assert (done.exit_code, "1 rewards" in done.output) == (0, True)
+    assert encore(home, "learn", "--once").output == ""
+    home.programme_path.write_text("broken")
+    assert encore(home, "learn", "--once").exit_code == 2
+
+
+def test_upgrade_is_harmless(home: Home) -> None:
+    assert encore(home, "upgrade").exit_code == 2, "there is nothing to upgrade"
+    home.ledger().record_decision(support.decided(), (), seen_version=0)
+    done = encore(home, "upgrade")
+    assert (done.exit_code, done.output) == (0, f"{home.ledger_path} is up to date.\n")
+    assert home.ledger().counts()["decisions"] == 1
+
+
+def test_an_unknown_command_is_an_error(home: Home) -> None:
+    assert encore(home, "servce").exit_code == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_learner_outlives_a_typing_mistake_and_stops_when_told(home: Home, number: int) -> None:
+    home.ledger().record_decision(support.decided(at=NOW - 1_000 * DAY), (), seen_version=0)
+    home.programme_path.write_text(PROGRAMME)
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "decision.cli", "--home", str(home.root), "learn", "--every", "0.1"]
+    learner = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert learner.stdout is not None
+    assert learner.stderr is not None
+    try:
+        assert "1 rewards" in learner.stdout.readline()
+        home.programme_path.write_text("[programme")
+        assert "skipped a round" in learner.stderr.readline()
+        home.programme_path.write_text(PROGRAMME)
+        ledger = SqliteLedger(home.ledger_path)
+        ledger.record_decision(
+            support.decided(decision_id="d-2", customer_id="c-2", at=NOW - 1_000 * DAY), (), seen_version=0
+        )
+        assert "1 rewards" in learner.stdout.readline()
+    finally:
+        learner.send_signal(number)
+        began = time.monotonic()
+        learner.communicate(timeout=10)
+    assert learner.returncode == 0
+    assert time.monotonic() - began < 5

@@ -1,0 +1,146 @@
+"""The description of the service is valid, and true."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.api.test_api_decisions import ask, question
+
+
+@pytest.fixture
+def api(client: FlaskClient) -> dict[str, Any]:
+    return client.get("/openapi.json").get_json()  # type: ignore[no-any-return]
+
+
+def walk(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        for inner in value.values():
+            yield from walk(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from walk(inner)
+
+
+def resolved(api: dict[str, Any], reference: str) -> Any:
+    assert reference.startswith("#/")
+    found: Any = api
+    for part in reference[2:].split("/"):
+        found = found[part]
+    return found
+
+
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "array": list,
+    "object": dict,
+    "null": type(None),
+}
+
+
+def check(api: dict[str, Any], schema: dict[str, Any], value: Any) -> None:
+    """Hold a value to a schema, as far as our schemas go."""
+    if "$ref" in schema:
+        check(api, resolved(api, schema["$ref"]), value)
+    elif alternatives := schema.get("anyOf") or schema.get("oneOf"):
+        assert any(fits(api, one, value) for one in alternatives)
+    elif "enum" in schema:
+        assert value in schema["enum"]
+    elif "type" in schema:
+        assert isinstance(value, TYPES[schema["type"]])
+        assert not isinstance(value, str) or re.search(schema.get("pattern", ""), value)
+        if isinstance(value, dict):
+            check_object(api, schema, value)
+        for inner in value if isinstance(value, list) and "items" in schema else ():
+            check(api, schema["items"], inner)
+
+
+def check_object(api: dict[str, Any], schema: dict[str, Any], value: dict[str, Any]) -> None:
+    assert set(schema.get("required", ())) <= set(value)
+    properties, others = schema.get("properties", {}), schema.get("additionalProperties", True)
+    for key, inner in value.items():
+        assert key in properties or others is not False, f"unknown {key}"
+        check(api, properties.get(key, others if isinstance(others, dict) else {}), inner)
+
+
+def fits(api: dict[str, Any], schema: dict[str, Any], value: Any) -> bool:
+    try:
+        check(api, schema, value)
+    except AssertionError:
+        return False
+    return True
+
+
+def test_it_is_an_openapi_3_1_document(api: dict[str, Any]) -> None:
+    assert api["openapi"] == "3.1.0"
+    assert {"title", "version"} <= set(api["info"])
+    names = [call["operationId"] for verbs in api["paths"].values() for call in verbs.values()]
+    assert len(names) == len(set(names)) == 6
+    for verbs in api["paths"].values():
+        for call in verbs.values():
+            assert call["responses"]["200"]["description"]
+            assert call["summary"]
+
+
+def test_every_reference_resolves(api: dict[str, Any]) -> None:
+    references = [part["$ref"] for part in walk(api) if "$ref" in part]
+    assert len(references) > 20
+    for reference in references:
+        assert isinstance(resolved(api, reference), dict)
+
+
+def test_path_parameters_are_described(api: dict[str, Any]) -> None:
+    for path, verbs in api["paths"].items():
+        for call in verbs.values():
+            described = {p["name"] for p in call.get("parameters", ()) if p["in"] == "path"}
+            assert described == set(re.findall(r"{(\w+)}", path))
+
+
+def test_the_examples_are_valid_and_are_taken(client: FlaskClient, api: dict[str, Any]) -> None:
+    for path in ("/v1/decisions", "/v1/events"):
+        content = api["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        check(api, content["schema"], content["example"])
+        with pytest.raises(AssertionError):
+            check(api, content["schema"], content["example"] | {"customer": 1})
+        example = content["example"] | ({"timestamp": "2026-03-04T10:00:00Z"} if path == "/v1/events" else {})
+        assert client.post(path, json=example).status_code == 200
+
+
+def answers(client: FlaskClient) -> Iterator[tuple[str, str, Any]]:
+    yield "/v1/decisions", "post", ask(client, decision_id="d-1")
+    yield "/v1/decisions/{decision_id}", "get", client.get("/v1/decisions/d-1").get_json()
+    yield "/v1/policy", "get", client.get("/v1/policy").get_json()
+    yield "/v1/events", "post", client.post("/v1/events", json={"batch": [1]}).get_json()
+    yield "/livez", "get", client.get("/livez").get_json()
+    yield "/readyz", "get", client.get("/readyz").get_json()
+
+
+def test_answers_are_as_described(client: FlaskClient, api: dict[str, Any]) -> None:
+    for path, verb, answer in answers(client):
+        check(api, api["paths"][path][verb]["responses"]["200"]["content"]["application/json"]["schema"], answer)
+
+
+def test_problems_are_as_described(client: FlaskClient, api: dict[str, Any]) -> None:
+    problem = client.post("/v1/decisions", json=question(trigger="x"))
+    described = api["paths"]["/v1/decisions"]["post"]["responses"][str(problem.status_code)]
+    check(api, described["content"][problem.mimetype]["schema"], problem.get_json())
+
+
+def test_the_page_shows_every_address_and_shape(client: FlaskClient, api: dict[str, Any]) -> None:
+    response = client.get("/docs")
+    assert (response.status_code, response.mimetype) == (200, "text/html")
+    for path in api["paths"]:
+        assert path in response.text
+    for name in api["components"]["schemas"]:
+        assert f'<h3 id="{name}">' in response.text
+    for target in re.findall(r'href="#(\w+)"', response.text):
+        assert f'id="{target}"' in response.text
+    assert "curl -s" in response.text
+    assert "Test shop" in response.text
+    assert "://" not in re.sub(r"http://127\.0\.0\.1:8080", "", response.text), "nothing is fetched from elsewhere"
