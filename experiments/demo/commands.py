@@ -47,8 +47,8 @@ def run(home: Home, port: int, mlflow_port: int) -> None:
     from experiments import mlflow_server
     from experiments.demo.processes import Processes, free_port
 
-    # A shell that starts jobs in the background makes them ignore Ctrl-C; here both signals always stop everything.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # A shell that starts jobs in the background makes them ignore Ctrl-C; here it always stops everything.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     port, mlflow_port = free_port(port), free_port(mlflow_port)
     base, pages = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{mlflow_port}"

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import click
 
-from decision.errors import EncoreError
+from decision.errors import EncoreError, InvalidInput
 from decision.flow.promotion import champion_version
 from decision.ledger.sqlite import SqliteLedger
 from decision.wiring import Home
@@ -18,6 +18,7 @@ from experiments.shop import PROGRAMME, Shop
 from experiments.shop.arrival import Arrival
 from experiments.shop.days import Days
 
+MARKER = "simulated-shop.txt"
 SEED = 1
 CUSTOMERS = 60_000
 TRIAL_DAYS = 40
@@ -31,13 +32,24 @@ def is_ready(home: Home) -> bool:
 def set_up(home: Home, *, now: datetime, tell: Callable[[str], None]) -> None:
     """Create the simulated shop with its trial, train the first policy and promote it through the gate.
 
-    What a broken attempt left is removed first: without a promotion there is nothing of a user's in it.
+    What a broken attempt of this kind left is removed first.
+
+    Raises
+    ------
+    InvalidInput : the folder holds something that this command did not make.
     """
     from experiments.evaluate import evaluate, promote_through_gate
     from experiments.train import train
 
+    marker = home.root / MARKER
+    if home.root.exists() and any(home.root.iterdir()) and not marker.exists():
+        raise InvalidInput(
+            f"Expected an empty folder or an unfinished simulated shop at {home.root}, found other files.",
+            hint="Name another --folder; this one is left as it is.",
+        )
     shutil.rmtree(home.root, ignore_errors=True)
     home.root.mkdir(parents=True)
+    marker.write_text("Made by `encore demo`, which may remove this folder until its first policy is promoted.\n")
     shutil.copyfile(PROGRAMME, home.programme_path)
     tell(f"a simulated shop: a past trial, every action with equal probability, {TRIAL_DAYS} days")
     days = Days(open_shop(home, now), SqliteLedger.create(home.ledger_path, durable=False))
