@@ -12,10 +12,10 @@ help: ## Show this list
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	@echo "Installing into $(VENV) (about a minute, 1.6 GB) …"
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || { echo "Encore needs Python 3.11 or 3.12; name one with make PYTHON=…"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "The lock is for Python 3.11; name one with make PYTHON=…"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 	@touch $@
 
 run: $(VENV)/installed ## Run a simulated shop: decision service, learner and MLflow

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from itertools import cycle
 from typing import Any, ParamSpec
 
 import numpy as np
 
 from decision.records import FloatArray
 from experiments.off_policy import Estimate
+from experiments.off_policy.estimate import half_width, two_sided
 from experiments.uplift_metrics.calibration import Calibration
 from experiments.uplift_metrics.curve import Curve
 
 P = ParamSpec("P")
+A_ROW = 5
 INK, MARK, DIM = "#1d2430", "#1f6f5c", "#9aa5b5"
 PALETTE = ("#1f6f5c", "#c2552d", "#3b6ea5", "#8a5a9e", "#b08a1e", "#5b6675", "#a03b5c", "#4c9a8b")
 
@@ -32,15 +35,27 @@ def own_style(draw: Callable[P, Any]) -> Callable[P, Any]:
 
 
 def panels(n: int, *, width: float, height: float) -> tuple[Any, list[Any]]:
-    """Return a figure and `n` axes side by side; sizes in inches, `width` per panel."""
+    """Return a figure and `n` axes, at most five in a row; sizes in inches, for one panel."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width * n, height), layout="constrained", dpi=130, facecolor="white")
-    axes = list(figure.subplots(1, n, squeeze=False)[0])
-    for ax in axes:
+    columns = min(n, A_ROW)
+    rows = -(-n // columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained", dpi=130, facecolor="white")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for ax in axes[n:]:
+        ax.remove()
+    for ax in axes[:n]:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(alpha=0.2)
-    return figure, axes
+    return figure, axes[:n]
+
+
+def short(name: str, longest: int) -> str:
+    """Return a name of at most `longest` characters; what is left out is in the middle, for names that end alike."""
+    if len(name) <= longest:
+        return name
+    tail = longest // 3
+    return f"{name[: longest - tail - 1]}…{name[-tail:]}"
 
 
 @own_style
@@ -53,9 +68,10 @@ def policy_values(values: Mapping[str, Estimate], *, title: str, unit: str, mark
         colour = MARK if name in marked else DIM
         ax.plot([found.low, found.high], [place, place], color=colour, lw=2.4, solid_capstyle="round")
         ax.plot(found.value, place, "o", color=colour, ms=6)
-    ax.set_yticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), [short(name, 45) for name in names])
+    ax.set_ylim(-0.6, len(names) - 0.4)
     ax.set_xlabel(f"{unit} per decision, 95 % interval")
-    ax.set_title(title, loc="left", color=INK)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, color=INK)
     return figure
 
 
@@ -63,14 +79,17 @@ def policy_values(values: Mapping[str, Estimate], *, title: str, unit: str, mark
 def qini_curves(curves: Mapping[str, Curve]) -> Any:
     """Return Qini curves with their bands, one panel a treatment; the straight line is choosing at random."""
     figure, axes = panels(len(curves), width=3.4, height=3.4)
-    for ax, (name, curve), colour in zip(axes, curves.items(), PALETTE * 4, strict=False):
+    for ax, (name, curve), colour in zip(axes, curves.items(), cycle(PALETTE), strict=False):
         ax.fill_between(100 * curve.fraction, 100 * curve.low, 100 * curve.high, color=colour, alpha=0.18, lw=0)
         ax.plot(100 * curve.fraction, 100 * curve.gain, color=colour, lw=2)
         ax.plot([0, 100], [0, 100 * curve.gain[-1]], color=DIM, ls="--", lw=1)
         interval = f"[{100 * curve.above_random_low:.2f}, {100 * curve.above_random_high:.2f}]"
-        ax.set_title(f"{name}\nQini {100 * curve.above_random:.2f} {interval}", loc="left", fontsize=9.5, color=INK)
+        ax.set_title(
+            f"{short(name, 36)}\nQini {100 * curve.above_random:.2f} {interval}", loc="left", fontsize=9.5, color=INK
+        )
         ax.set_xlabel("customers treated, best first, %")
-    axes[0].set_ylabel("repurchases added per 100 customers")
+    for ax in axes[::A_ROW]:
+        ax.set_ylabel("repurchases added per 100 customers")
     return figure
 
 
@@ -78,7 +97,7 @@ def qini_curves(curves: Mapping[str, Curve]) -> Any:
 def calibrations(found: Mapping[str, Calibration]) -> Any:
     """Return predicted against observed uplift by group of prediction, one panel a treatment."""
     figure, axes = panels(len(found), width=3.4, height=3.4)
-    for ax, (name, one), colour in zip(axes, found.items(), PALETTE * 4, strict=False):
+    for ax, (name, one), colour in zip(axes, found.items(), cycle(PALETTE), strict=False):
         predicted = [100 * part.predicted for part in one.bins]
         for x, part in zip(predicted, one.bins, strict=True):
             ax.plot([x, x], [100 * part.observed.low, 100 * part.observed.high], color=colour, lw=1.6)
@@ -86,16 +105,20 @@ def calibrations(found: Mapping[str, Calibration]) -> Any:
         edge = [min(predicted), max(predicted)]
         ax.plot(edge, edge, color=DIM, ls="--", lw=1)
         error = f"{100 * one.expected_error:.2f} (chance alone {100 * one.error_by_chance:.2f})"
-        ax.set_title(f"{name}\nerror {error}", loc="left", fontsize=9.5, color=INK)
+        ax.set_title(f"{short(name, 36)}\nerror {error}", loc="left", fontsize=9.5, color=INK)
         ax.set_xlabel("predicted uplift, points")
-    axes[0].set_ylabel("observed uplift in repurchase, points")
+    for ax in axes[::A_ROW]:
+        ax.set_ylabel("observed uplift in repurchase, points")
     return figure
 
 
 @own_style
 def who_gets_what(shares: FloatArray, *, rows: Sequence[str], columns: Sequence[str], sizes: Sequence[int]) -> Any:
     """Return a map of which share [rows, columns] of each group of customers gets which action."""
-    figure, (ax,) = panels(1, width=4.2 + 0.6 * len(columns), height=2.0 + 0.27 * len(rows))
+    columns, rows = [short(column, 36) for column in columns], [short(row, 36) for row in rows]
+    # At 55 degrees a letter of a label takes 0.06 inches of height.
+    below = 0.06 * max(len(column) for column in columns)
+    figure, (ax,) = panels(1, width=4.2 + 0.6 * len(columns), height=0.9 + below + 0.27 * len(rows))
     ax.grid(visible=False)
     ax.imshow(shares, cmap="BuGn", vmin=0.0, vmax=max(float(shares.max()), 0.01), aspect="auto")
     for i, j in np.ndindex(shares.shape):
@@ -111,17 +134,21 @@ def who_gets_what(shares: FloatArray, *, rows: Sequence[str], columns: Sequence[
 @own_style
 def regret_over_time(curves: Mapping[str, FloatArray], *, title: str, xlabel: str, ylabel: str) -> Any:
     """Return one line a policy, [seeds, T] each: the mean over seeds, with a band of its 95 % interval."""
-    figure, (ax,) = panels(1, width=8.5, height=4.4)
-    for (name, lines), colour in zip(curves.items(), PALETTE, strict=False):
+    from matplotlib.ticker import MaxNLocator
+
+    figure, (ax,) = panels(1, width=9.5, height=4.4)
+    for (name, lines), colour in zip(curves.items(), cycle(PALETTE), strict=False):
         mean = lines.mean(axis=0)
         x = np.arange(1, len(mean) + 1)
-        ax.plot(x, mean, color=colour, lw=2.2, label=name)
+        ax.plot(x, mean, color=colour, lw=2.2, marker="o", ms=4, label=name)
         if len(lines) > 1:
-            half = 1.96 * lines.std(axis=0, ddof=1) / np.sqrt(len(lines))
+            quantile = half_width(1.0, len(lines) - 1, two_sided(0.95))
+            half = quantile * lines.std(axis=0, ddof=1) / np.sqrt(len(lines))
             ax.fill_between(x, mean - half, mean + half, color=colour, alpha=0.15, lw=0)
-    ax.set_title(title, loc="left", color=INK)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, color=INK)
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
     ax.set_ylim(bottom=0)
-    ax.legend(frameon=False)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.legend(frameon=False, loc="outside right upper")
     return figure
