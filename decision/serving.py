@@ -20,7 +20,7 @@ from decision.policies.thompson import Thompson
 from decision.policies.uniform import Uniform
 from decision.programme.model import Goal, Programme
 from decision.records import CONTROL, Action, ContextValue, FloatArray, Group, action_named
-from decision.stages.context import Column, Encoder
+from decision.stages.context import Encoder
 from decision.stages.valuation import Worth, worth
 
 
@@ -107,13 +107,6 @@ def action_features(manifest: Manifest, encoder: Encoder) -> ActionFeatures:
     return ActionFeatures([action_named(a) for a in manifest.actions], encoder.width)
 
 
-def encoder_of(manifest: Manifest) -> Encoder:
-    """Return the encoder that a manifest describes."""
-    return Encoder(
-        tuple(Column(c.name, tuple(c.levels), c.centre, c.scale, c.log, c.missing) for c in manifest.columns)
-    )
-
-
 def base_posterior(bundle: Bundle) -> Posterior:
     """Return the belief that a bundle was trained to: the bandit's starting point. Raises `InvalidBundle`."""
     try:
@@ -158,7 +151,7 @@ def champion_from(bundle: Bundle, belief: bytes | None = None, sequence: int = 0
 
 def _champion(bundle: Bundle, belief: bytes | None, sequence: int) -> Champion:
     manifest = bundle.manifest
-    encoder = encoder_of(manifest)
+    encoder = Encoder(manifest.columns)
     policy: Policy = GreedyUplift()
     if manifest.policy == "thompson":
         posterior = base_posterior(bundle) if belief is None else posterior_from(unpack(belief))

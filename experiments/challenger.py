@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from decision import __version__
-from decision.bundle.manifest import FORMAT, ColumnSpec, Manifest, Provenance
+from decision.bundle.manifest import FORMAT, Manifest, Provenance
 from decision.errors import NotEnoughData
 from decision.policies.action_features import ActionFeatures, PriorScales
 from decision.policies.posterior import Posterior, logit
@@ -96,7 +96,7 @@ def build_challenger(
         created_at=now,
         policy=settings.policy,
         actions=data.catalogue,
-        columns=tuple(ColumnSpec(c.name, c.levels, c.centre, c.scale, c.log, c.missing) for c in encoder.columns),
+        columns=encoder.columns,
         heads={"repurchase": head.kind} | ({} if models.visit is None else {"visit": "linear"}),
         draws=DRAWS,
         exploration=settings.exploration,

@@ -149,6 +149,7 @@ def regret_over_time(curves: Mapping[str, FloatArray], *, title: str, xlabel: st
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
     ax.set_ylim(bottom=0)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlim(0.5, max(lines.shape[1] for lines in curves.values()) + 0.5)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     figure.legend(frameon=False, loc="outside right upper")
     return figure

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from decision.bundle.manifest import FORMAT, ColumnSpec, Manifest, Provenance
+from decision.bundle.manifest import FORMAT, Manifest, Provenance
 from decision.bundle.store import Bundle, BundleStore
 from decision.money import MICROS
 from decision.policies.action_features import PriorScales
@@ -18,7 +18,8 @@ from decision.policies.posterior import Posterior
 from decision.programme.model import Budget, Programme
 from decision.programme.read import parse_programme
 from decision.records import CONTROL, Decision, DecisionRequest, Group, Order, Outcome, action_named
-from decision.serving import action_features, encoder_of, posterior_arrays
+from decision.serving import action_features, posterior_arrays
+from decision.stages.context import Column, Encoder
 from decision.stages.groups import assign
 
 # A Wednesday at 13:00 in Berlin.
@@ -194,10 +195,10 @@ def customer_of(group: Group, of: Programme, place: int = 0) -> str:
 
 
 COLUMNS = (
-    ColumnSpec("order_total", centre=60.0, scale=30.0),
-    ColumnSpec("customer_orders", log=True),
-    ColumnSpec("tier", levels=("gold", "silver")),
-    ColumnSpec("age", centre=40.0, scale=10.0, missing=True),
+    Column("order_total", centre=60.0, scale=30.0),
+    Column("customer_orders", log=True),
+    Column("tier", levels=("gold", "silver")),
+    Column("age", centre=40.0, scale=10.0, missing=True),
 )
 
 
@@ -230,7 +231,7 @@ def replace_field(record: Manifest, name: str, value: Any) -> Manifest:
 def arrays(of: Manifest, *, seed: int = 3, spread: float = 0.1) -> dict[str, np.ndarray]:
     """Return random arrays that fit a manifest; `spread` is how much actions differ in log-odds."""
     rng = np.random.default_rng(seed)
-    k, width = len(of.actions), encoder_of(of).width
+    k, width = len(of.actions), Encoder(of.columns).width
     found: dict[str, np.ndarray] = {}
     for name, kind in of.heads.items():
         if kind == "linear":
@@ -238,7 +239,7 @@ def arrays(of: Manifest, *, seed: int = 3, spread: float = 0.1) -> dict[str, np.
             found[f"{name}.coefficients"] = shared + spread * rng.standard_normal((k, 1 + width))
         else:
             found |= {f"{name}.{part}": array for part, array in forest(rng, trees=5, width=width, actions=k).items()}
-    features = action_features(of, encoder_of(of))
+    features = action_features(of, Encoder(of.columns))
     prior = Posterior.prior(features.prior_variance(PriorScales()))
     basket = np.concatenate([np.full((k, 1), 3.9), 0.05 * rng.standard_normal((k, width))], axis=1)
     return found | {

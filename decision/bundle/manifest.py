@@ -7,19 +7,10 @@ from datetime import datetime
 
 import msgspec
 
+from decision.stages.context import Column
+
 FORMAT = 1
 POLICIES = ("greedy_uplift", "thompson")
-
-
-class ColumnSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A column of the encoder; see `stages.context.Column`."""
-
-    name: str
-    levels: tuple[str, ...] = ()
-    centre: float = 0.0
-    scale: float = 1.0
-    log: bool = False
-    missing: bool = False
 
 
 class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,7 +37,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     created_at: datetime
     policy: str
     actions: tuple[str, ...]
-    columns: tuple[ColumnSpec, ...]
+    columns: tuple[Column, ...]
     heads: dict[str, str]
     draws: int
     exploration: float

@@ -21,7 +21,7 @@ from decision.policies.action_features import ActionFeatures
 from decision.policies.posterior import Posterior, logit
 from decision.programme.model import Programme
 from decision.records import FloatArray, Group
-from decision.serving import action_features, base_posterior, encoder_of, posterior_arrays, posterior_from
+from decision.serving import action_features, base_posterior, posterior_arrays, posterior_from
 from decision.stages.context import Encoder
 
 BUCKET = timedelta(days=1)
@@ -77,7 +77,7 @@ class Student:
     def of(bundle: Bundle) -> Student:
         """Return the student of a bundle."""
         manifest = bundle.manifest
-        encoder = encoder_of(manifest)
+        encoder = Encoder(manifest.columns)
         return Student(
             encoder=encoder,
             model=uplift_model_from(manifest.heads, bundle.arrays),

@@ -9,13 +9,14 @@ import msgspec
 import numpy as np
 
 from decision import __version__
-from decision.bundle.manifest import FORMAT, ColumnSpec, Manifest, Provenance
+from decision.bundle.manifest import FORMAT, Manifest, Provenance
 from decision.flow.promotion import promote
 from decision.policies.action_features import PriorScales
 from decision.policies.posterior import Posterior, logit
 from decision.programme.model import Programme
 from decision.records import FloatArray
-from decision.serving import action_features, encoder_of, posterior_arrays
+from decision.serving import action_features, posterior_arrays
+from decision.stages.context import Column, Encoder
 from decision.wiring import Home, utc_now
 from experiments.bench.load import PLACEHOLDER
 
@@ -26,18 +27,18 @@ QUESTIONS = 512
 TIERS = ("none", "silver", "gold", "platinum")
 DEVICES = ("mobile", "desktop", "app")
 COLUMNS = (
-    ColumnSpec("trigger", levels=("purchase", "return")),
-    ColumnSpec("order_total", centre=3.8, scale=0.7, log=True),
-    ColumnSpec("order_items", centre=1.2, scale=0.6, log=True),
-    ColumnSpec("customer_orders", centre=1.0, scale=0.8, log=True),
-    ColumnSpec("customer_revenue", centre=4.0, scale=2.0, log=True),
-    ColumnSpec("days_since_last_order", centre=3.5, scale=1.0, log=True, missing=True),
-    ColumnSpec("age_years", centre=43.0, scale=13.0, missing=True),
-    ColumnSpec("tenure_days", centre=5.9, scale=0.9, log=True),
-    ColumnSpec("discount_share", centre=0.4, scale=0.25),
-    ColumnSpec("sessions_90d", centre=1.8, scale=0.7, log=True),
-    ColumnSpec("loyalty_tier", levels=TIERS),
-    ColumnSpec("device", levels=DEVICES),
+    Column("trigger", levels=("purchase", "return")),
+    Column("order_total", centre=3.8, scale=0.7, log=True),
+    Column("order_items", centre=1.2, scale=0.6, log=True),
+    Column("customer_orders", centre=1.0, scale=0.8, log=True),
+    Column("customer_revenue", centre=4.0, scale=2.0, log=True),
+    Column("days_since_last_order", centre=3.5, scale=1.0, log=True, missing=True),
+    Column("age_years", centre=43.0, scale=13.0, missing=True),
+    Column("tenure_days", centre=5.9, scale=0.9, log=True),
+    Column("discount_share", centre=0.4, scale=0.25),
+    Column("sessions_90d", centre=1.8, scale=0.7, log=True),
+    Column("loyalty_tier", levels=TIERS),
+    Column("device", levels=DEVICES),
 )
 
 
@@ -84,7 +85,7 @@ def _manifest(programme: Programme) -> Manifest:
 def _arrays(manifest: Manifest) -> dict[str, FloatArray]:
     """Return random linear heads for K actions and a belief whose covariance is dense, as after some weeks."""
     rng = np.random.default_rng(SEED)
-    actions, width = len(manifest.actions), encoder_of(manifest).width
+    actions, width = len(manifest.actions), Encoder(manifest.columns).width
     return {
         "visit.coefficients": _head(rng, actions, width, intercept=-1.0),
         "repurchase.coefficients": _head(rng, actions, width, intercept=-2.2),
@@ -104,7 +105,7 @@ def _head(rng: np.random.Generator, actions: int, width: int, *, intercept: floa
 
 
 def _belief(manifest: Manifest, rng: np.random.Generator) -> Posterior:
-    features = action_features(manifest, encoder_of(manifest))
+    features = action_features(manifest, Encoder(manifest.columns))
     index = rng.integers(len(manifest.actions), size=OUTCOMES)
     odds = rng.uniform(0.02, 0.25, OUTCOMES)
     return Posterior.prior(features.prior_variance(PriorScales())).updated(

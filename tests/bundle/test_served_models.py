@@ -109,7 +109,7 @@ MISFITS = {
     "an action twice": ({}, {"actions": (*support.ACTIONS, "shipping@email")}),
     "no head": ({}, {"heads": {}}),
     "no such head": ({}, {"heads": {"repurchase": "net"}}),
-    "a scale of zero": ({}, {"columns": (support.ColumnSpec("order_total", scale=0.0), *support.COLUMNS[1:])}),
+    "a scale of zero": ({}, {"columns": (support.Column("order_total", scale=0.0), *support.COLUMNS[1:])}),
     "a forest into the void": (
         {"repurchase.feature": np.full(35, 99)},
         {"heads": {"repurchase": "forest"}},

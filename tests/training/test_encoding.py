@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decision.bundle.manifest import ColumnSpec
 from decision.records import ContextValue
 from decision.stages.context import Column, Encoder
 from experiments.encoding import FEWEST_OF_A_LEVEL, MOST_LEVELS, encode_all, fit_encoder
@@ -175,8 +175,8 @@ def test_the_service_encodes_as_training_did() -> None:
     every = facts()
     rows = [{key: values[i] for key, values in every.items()} for i in range(N)]
     encoder = fit_encoder(rows)
-    specs = [ColumnSpec(c.name, c.levels, c.centre, c.scale, c.log, c.missing) for c in encoder.columns]
-    served = Encoder(tuple(Column(s.name, s.levels, s.centre, s.scale, s.log, s.missing) for s in specs))
+    written = msgspec.json.encode(encoder.columns)
+    served = Encoder(msgspec.json.decode(written, type=tuple[Column, ...]))
     np.testing.assert_array_equal(encode_all(encoder, rows), [served.encode(row) for row in rows])
 
 
