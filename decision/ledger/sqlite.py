@@ -1,19 +1,12 @@
-"""The ledger in SQLite: WAL mode, synchronous=FULL, one connection a thread, handed on when the thread ends.
-
-Writers queue on a file lock before BEGIN IMMEDIATE: SQLite's own busy handler sleeps and retries, so that an
-unlucky writer waits seconds while others pass it.
-"""
+"""The ledger in SQLite: WAL mode, synchronous=FULL; see `ledger.connection` for how writers take turns."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import sqlite3
-import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -36,6 +29,7 @@ from decision.ledger.codec import (
     reward_row,
     to_us,
 )
+from decision.ledger.connection import Connections, lock_of, queued
 from decision.ledger.migrations import STEPS, applied, check_not_newer, migrate
 from decision.records import CONTROL, Consent, Customer, Decision, Outcome, Reservation, Reward, RewardStatus
 from decision.stages.events import applied_to
@@ -49,68 +43,6 @@ _N_DECISION = len(DECISION_COLUMNS.split(","))
 IMPORT_CHUNK = 500
 
 
-class _Connection(sqlite3.Connection):
-    """Raises the ledger's errors instead of SQLite's."""
-
-    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-        try:
-            return super().execute(sql, parameters)
-        except sqlite3.Error as error:
-            raise _failed(error) from error
-
-
-def _failed(error: sqlite3.Error) -> LedgerError:
-    return LedgerError(
-        f"Expected the ledger to work, SQLite says: {error}.", hint="Is the disk full or the file damaged?"
-    )
-
-
-def lock_of(path: Path) -> int:
-    """Return a descriptor of the lock file that writers of a ledger queue on."""
-    return os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-
-
-@contextmanager
-def queued(lock: int) -> Iterator[None]:
-    """Wait for the lock behind a descriptor, and hold it meanwhile."""
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(lock, fcntl.LOCK_UN)
-
-
-class _Line:
-    """A connection and the descriptor of the lock file that its writes queue on."""
-
-    def __init__(self, path: Path, *, synchronous: str) -> None:
-        self.lock = lock_of(path)
-        # A line outlives its thread and is then another's, so that threads that come and go leak no descriptors.
-        try:
-            self.connection = sqlite3.connect(
-                path, timeout=30.0, isolation_level=None, check_same_thread=False, factory=_Connection
-            )
-        except sqlite3.Error as error:
-            raise _failed(error) from error
-        self.connection.execute("PRAGMA journal_mode = WAL")
-        self.connection.execute(f"PRAGMA synchronous = {synchronous}")
-        self.connection.execute("PRAGMA cache_size = -16000")
-
-    def __del__(self) -> None:
-        os.close(self.lock)
-
-
-class _Lease:
-    """What a thread holds of a line: at the thread's end the line becomes idle."""
-
-    def __init__(self, line: _Line, idle: deque[_Line]) -> None:
-        self.line = line
-        self._idle = idle
-
-    def __del__(self) -> None:
-        self._idle.append(self.line)
-
-
 class SqliteLedger:
     """Implements `ledger.base.Ledger` on one SQLite file."""
 
@@ -122,15 +54,13 @@ class SqliteLedger:
         LedgerError : the ledger was not created, or its schema differs.
         """
         self.path = path
-        self._synchronous = "FULL" if durable else "OFF"
-        self._local = threading.local()
-        self._idle: deque[_Line] = deque()
         if not path.exists():
             raise LedgerError(f"Expected a ledger at {path}, found none.", hint="Run `encore init`.")
+        self._connections = Connections(path, durable=durable)
         check_not_newer(self._db, path)
         if applied(self._db) != list(STEPS):
             # Another process may be at it just now.
-            with queued(self._line.lock):
+            with self._connections.queued():
                 upgraded = applied(self._db) == list(STEPS)
             if not upgraded:
                 raise LedgerError(f"Expected an up-to-date ledger at {path}.", hint="Run `encore upgrade`.")
@@ -148,40 +78,15 @@ class SqliteLedger:
         return cls(path, durable=durable)
 
     @property
-    def _line(self) -> _Line:
-        lease: _Lease | None = getattr(self._local, "lease", None)
-        if lease is None:
-            try:
-                line = self._idle.pop()
-            except IndexError:
-                line = _Line(self.path, synchronous=self._synchronous)
-            lease = self._local.lease = _Lease(line, self._idle)
-        return lease.line
-
-    @property
     def _db(self) -> sqlite3.Connection:
-        return self._line.connection
+        return self._connections.db
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        line = self._line
-        db = line.connection
-        with queued(line.lock):
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                # A commit that fails (a full disk) leaves the transaction open; other errors may have ended it.
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._connections.transaction()
 
     def close(self) -> None:
         """Close this thread's connection and those of threads that have ended."""
-        self._local.lease = None
-        while self._idle:
-            self._idle.pop().connection.close()
+        self._connections.close()
 
     def customer(self, customer_id: str) -> Customer:
         """See `Ledger.customer`."""
