@@ -88,7 +88,7 @@ class _Nodes:
         self.depth = max(self.depth, depth)
         is_leaf = node.results is not None
         self.feature.append(0 if is_leaf else int(node.col))
-        self.threshold.append(0.0 if is_leaf else float(node.value))
+        self.threshold.append(0.0 if is_leaf else _threshold(node.value))
         self.leaf.append([float(p) for p in node.results] if is_leaf else [0.0] * self.width)
         self.left.append(place)
         self.right.append(place)
@@ -107,3 +107,11 @@ class _Nodes:
             "leaf": np.array(self.leaf),
             "depth": np.array(self.depth),
         }
+
+
+def _threshold(value: float) -> float:
+    """Return from where on numbers go right: causalml rounds them to float32 first, and those equal to it go left."""
+    below = np.float32(value)
+    if float(below) > value:
+        below = np.nextafter(below, np.float32(-np.inf))
+    return (float(below) + float(np.nextafter(below, np.float32(np.inf)))) / 2.0

@@ -112,8 +112,17 @@ def test_no_consent(caller: bool | None, ledger: bool | None, removes: bool) -> 
     assert found == ({REACHED_BY_SMS: Reason.NO_CONSENT} if removes else {})
 
 
-def test_a_channel_that_needs_no_consent_needs_none() -> None:
-    assert "discount@on_page" not in removed(programme(), situation(consent={}))
+@pytest.mark.parametrize(
+    ("caller", "ledger", "removes"),
+    [(None, None, False), (True, None, False), (False, None, True), (None, False, True), (True, False, True)],
+)
+def test_a_channel_that_needs_no_consent_still_hears_a_refusal(
+    caller: bool | None, ledger: bool | None, removes: bool
+) -> None:
+    said = {"email": True, "sms": True} | ({} if caller is None else {"on_page": caller})
+    noted = {} if ledger is None else {"on_page": Consent(ledger, NOW)}
+    found = removed(programme(), situation(consent=said, customer=Customer("c-1", consent=noted)))
+    assert found == ({"discount@on_page": Reason.NO_CONSENT} if removes else {})
 
 
 @pytest.mark.parametrize(
