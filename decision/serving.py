@@ -23,6 +23,9 @@ from decision.records import CONTROL, Action, ContextValue, FloatArray, Group, a
 from decision.stages.context import Encoder
 from decision.stages.valuation import Worth, worth
 
+# The policy version of decisions made before the first promotion.
+NO_BUNDLE = "business_as_usual"
+
 
 @dataclass(frozen=True, slots=True)
 class Champion:
@@ -82,7 +85,7 @@ class Serving:
     @property
     def version(self) -> str:
         """Return the policy version that decisions carry."""
-        return self.champion.version if self.champion else "business_as_usual"
+        return self.champion.version if self.champion else NO_BUNDLE
 
     def policy_of(self, group: Group) -> tuple[Policy, float]:
         """Return the policy that decides for a measurement group, and its exploration floor."""

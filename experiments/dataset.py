@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decision.errors import NotEnoughData
-from decision.flow.learn import TEACHING
+from decision.flow.learn import teaches
 from decision.ledger.base import Ledger, Rewarded
 from decision.money import MICROS
 from decision.programme.model import Programme
@@ -99,7 +99,7 @@ class Dataset:
 def read_dataset(
     ledger: Ledger, programme: Programme, *, progress: Callable[[Iterable[Rewarded]], Iterable[Rewarded]] = iter
 ) -> Dataset:
-    """Return all finished decisions that may teach: groups random and policy, and imported trials.
+    """Return all finished decisions that may teach: of the random group, of bundles, and imported trials.
 
     Raises
     ------
@@ -110,13 +110,11 @@ def read_dataset(
     rows = [
         row
         for row in progress(ledger.rewarded())
-        if row.decision.group in TEACHING
-        and row.reward.status is RewardStatus.FINAL
-        and row.decision.action_id in known
+        if teaches(row.decision) and row.reward.status is RewardStatus.FINAL and row.decision.action_id in known
     ]
     if not rows:
         raise NotEnoughData(
-            "Expected finished decisions of the random or policy group, found none.",
+            "Expected finished decisions of the random group or of a promoted policy, found none.",
             hint="Import a past trial with `encore import trial`, or serve until rewards are final.",
         )
     seen = frozenset(a for row in rows for a in row.decision.allowed if a in known)

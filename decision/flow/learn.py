@@ -20,12 +20,21 @@ from decision.ledger.base import Ledger, PosteriorRecord, Rewarded
 from decision.policies.action_features import ActionFeatures
 from decision.policies.posterior import Posterior, logit
 from decision.programme.model import Programme
-from decision.records import FloatArray, Group
-from decision.serving import action_features, base_posterior, posterior_arrays, posterior_from
+from decision.records import Decision, FloatArray, Group
+from decision.serving import NO_BUNDLE, action_features, base_posterior, posterior_arrays, posterior_from
 from decision.stages.context import Encoder
 
 BUCKET = timedelta(days=1)
-TEACHING = frozenset({Group.RANDOM, Group.POLICY})
+
+
+def teaches(decision: Decision) -> bool:
+    """Return whether a decision may be learned from and may judge policies, online and offline.
+
+    The random group and imported trials (which are in it) always; the policy group only where a bundle decided.
+    Before the first promotion it gets the shop's own rule, with certainty: that says nothing of other actions. What
+    was answered because of a fault is not in the ledger.
+    """
+    return decision.group is Group.RANDOM or (decision.group is Group.POLICY and decision.policy_version != NO_BUNDLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +49,7 @@ class Learned:
 def learn(bundle: Bundle, *, programme: Programme, ledger: Ledger, now: datetime) -> Learned:
     """Bring the belief of a bundle's bandit up to date with all buckets that are mature at `now`.
 
-    Traffic of the holdout and of business as usual never teaches. A bundle without a bandit learns nothing.
+    Which decisions it learns from `teaches` says. A bundle without a bandit learns nothing.
     """
     if bundle.manifest.policy != "thompson":
         return Learned(0, 0, replayed=False)
@@ -88,7 +97,7 @@ class Student:
     def takes(self, row: Rewarded) -> bool:
         """Return whether a decision teaches this bandit."""
         decision = row.decision
-        return decision.group in TEACHING and decision.action_id in self.index
+        return teaches(decision) and decision.action_id in self.index
 
     def taught(self, posterior: Posterior, rows: Sequence[Rewarded]) -> Posterior:
         """Return the belief after the rows, in one Laplace step over all of them."""

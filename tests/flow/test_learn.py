@@ -45,10 +45,10 @@ def open_ledger(tmp_path: Path) -> Iterator[Callable[[], SqliteLedger]]:
         ledger.close()
 
 
-def lived(ledger: SqliteLedger, bundle: Bundle, shop: Programme = SHOP) -> list[Outcome]:
+def lived(ledger: SqliteLedger, bundle: Bundle | None, shop: Programme = SHOP) -> list[Outcome]:
     """Make the same decisions in any ledger, and return what happens to their customers later."""
     rng = random.Random(8)
-    serving = Serving(shop, champion_from(bundle))
+    serving = Serving(shop, champion_from(bundle) if bundle else None)
     events: list[Outcome] = []
     for n in range(N):
         at = NOW + n * DAYS * DAY / N
@@ -134,6 +134,18 @@ def test_holdout_and_business_as_usual_never_teach(
     ledger.record_outcomes(events, now=NOW)
     taught(ledger, bundle)
     assert belief(ledger, bundle) == expected
+
+
+def test_the_policy_group_teaches_nothing_before_the_first_promotion(
+    bundle: Bundle, open_ledger: Callable[[], SqliteLedger]
+) -> None:
+    """The shop's own rule decides for it then, with certainty; the random group's draws do teach."""
+    ledger = open_ledger()
+    lived(ledger, None)
+    taught(ledger, bundle)
+    groups = [row["grp"] for row in ledger.rows("decisions")]
+    assert groups.count("policy") > 30
+    assert posterior_from(unpack(belief(ledger, bundle))).n == groups.count("random")
 
 
 def test_the_belief_is_one_laplace_step_a_day(

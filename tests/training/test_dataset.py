@@ -49,13 +49,21 @@ def test_it_holds_what_the_ledger_holds(few: tuple[Rewarded, ...], tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("group", "teaches"),
-    [(Group.RANDOM, True), (Group.POLICY, True), (Group.HOLDOUT, False), (Group.BUSINESS_AS_USUAL, False)],
+    ("group", "policy_version", "teaches"),
+    [
+        (Group.RANDOM, "business_as_usual", True),
+        (Group.RANDOM, "20260101-abc+3", True),
+        (Group.POLICY, "20260101-abc+3", True),
+        (Group.POLICY, "business_as_usual", False),
+        (Group.HOLDOUT, "20260101-abc+3", False),
+        (Group.BUSINESS_AS_USUAL, "20260101-abc+3", False),
+    ],
 )
-def test_only_random_and_policy_groups_teach(
-    few: tuple[Rewarded, ...], tmp_path: Path, group: Group, teaches: bool
+def test_only_the_random_group_and_what_a_bundle_decided_teach(
+    few: tuple[Rewarded, ...], tmp_path: Path, group: Group, policy_version: str, teaches: bool
 ) -> None:
-    others = [edited(row, group=group, policy_version="business_as_usual") for row in few[:15]]
+    """Before the first promotion the policy group gets the shop's own rule, with certainty."""
+    others = [edited(row, group=group, policy_version=policy_version) for row in few[:15]]
     assert len(read(tmp_path, [*others, *few[15:]])) == (40 if teaches else 25)
 
 
