@@ -144,7 +144,8 @@ def _dataset(rows: list[Rewarded], catalogue: tuple[str, ...]) -> Dataset:
 def _propensity(decision: Decision, place: Mapping[str, int]) -> float:
     """Return the probability of the logged action among the allowed ones that the programme still has.
 
-    Decisions for an action that was dropped are left out, so that the others hold all the probability.
+    Decisions for an action that was dropped are left out, so that the others hold all the probability. It is divided
+    by what they hold, not by what the dropped ones leave: a sum of parts is never below one of them, also rounded.
     """
     chances = zip(decision.allowed, decision.distribution, strict=True)
-    return decision.propensity / (1.0 - sum(chance for action_id, chance in chances if action_id not in place))
+    return decision.propensity / sum(chance for action_id, chance in chances if action_id in place)

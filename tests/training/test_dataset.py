@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from decision.errors import NotEnoughData
 from decision.ledger.base import Rewarded
 from decision.money import MICROS
 from decision.records import Group, RewardStatus
-from experiments.dataset import EVALUATION_SHARE, Dataset, read_dataset
+from experiments.dataset import EVALUATION_SHARE, Dataset, _propensity, read_dataset
 from experiments.off_policy import ESTIMATORS, Rounds
 from tests import trials
 
@@ -128,6 +130,19 @@ def test_dropped_actions_leave_with_their_decisions_and_their_probability(tmp_pa
     target[:, 0] = 1.0
     found = ESTIMATORS["ips"].estimate(Rounds(data.action, data.value, data.propensity, target))
     assert abs(found.value - 5.0) < 4.0 * found.standard_error
+
+
+@given(
+    draws=st.lists(st.integers(min_value=0, max_value=400), min_size=3, max_size=3),
+    kept=st.sampled_from([("control",), ("control", "bogo@on_page"), trials.ACTIONS]),
+)
+def test_no_propensity_exceeds_one_whatever_was_dropped(draws: list[int], kept: tuple[str, ...]) -> None:
+    """What the service logs: shares of 1,024 draws under a floor, of which the programme keeps some."""
+    actions = (*trials.ACTIONS, "flowers@pigeon")
+    chances = tuple((1.0 - 4 * 0.002) * n / 1024 + 0.002 for n in (*draws, max(1024 - sum(draws), 0)))
+    row = replace(trials.decided("d", "c", "control", {}, actions=actions), propensity=chances[0], distribution=chances)
+    assert 0.0 < _propensity(row, {a: k for k, a in enumerate(kept)}) <= 1.0
+    assert _propensity(row, {"control": 0}) == 1.0
 
 
 def test_a_customer_is_on_one_side_for_good(data: Dataset) -> None:
