@@ -121,6 +121,35 @@ def read_dataset(
     return _dataset(rows, tuple(a for a in catalogue if a in seen))
 
 
+def training_set(ledger: Ledger, programme: Programme) -> Dataset:
+    """Return what a challenger is trained on: decisions between several actions, of customers who don't judge it.
+
+    Who may get nothing but control differs from others in more than that: she would make every offer look good. In
+    judging policies such decisions stay, where they add the same to each.
+
+    Nothing is weighted. Chances depend on the context and on what was allowed, and the context holds what of the
+    customer that depends on (consent, recent contacts, basket, store), so a model of the outcome given context and
+    action is unbiased as far as its form is right; inverse propensities would only add variance. Quiet hours and spent
+    budgets are not in the context: they are taken not to tell customers apart.
+
+    Raises
+    ------
+    NotEnoughData : the ledger holds no finished decisions that teach.
+    """
+    data, _ = read_dataset(ledger, programme).split(salt=programme.salt)
+    return data.where(data.allowed.sum(axis=1) > 1)
+
+
+def evaluation_set(ledger: Ledger, programme: Programme) -> Dataset:
+    """Return what judges every challenger: all finished decisions that teach, of customers never trained on.
+
+    Raises
+    ------
+    NotEnoughData : the ledger holds no finished decisions that teach.
+    """
+    return read_dataset(ledger, programme).split(salt=programme.salt)[1]
+
+
 def _dataset(rows: list[Rewarded], catalogue: tuple[str, ...]) -> Dataset:
     place = {action_id: k for k, action_id in enumerate(catalogue)}
     allowed = np.zeros((len(rows), len(catalogue)), dtype=bool)

@@ -20,7 +20,7 @@ from decision.serving import Champion, champion_from
 from decision.stages.choice import with_floor
 from decision.wiring import Home
 from experiments import plots, tracking
-from experiments.dataset import Dataset, read_dataset
+from experiments.dataset import Dataset, evaluation_set
 from experiments.off_policy import ESTIMATORS, Estimate, GateRules, Rounds, Verdict, judge
 from experiments.train_report import constant_target
 
@@ -56,7 +56,7 @@ def evaluate(
     NotEnoughData : the ledger holds no finished randomised decisions.
     """
     programme, ledger = home.programme(), home.ledger()
-    _, data = read_dataset(ledger, programme).split(salt=programme.salt)
+    data = evaluation_set(ledger, programme)
     challenger = champion_from(home.bundles.read(version or newest(home)))
     serving = champion_version(ledger)
     champion = champion_from(home.bundles.read(serving)) if serving else None

@@ -23,7 +23,7 @@ from decision.programme.model import Programme
 from decision.records import CONTROL, Decision, FloatArray, Group
 from decision.serving import Champion, Serving, champion_from
 from experiments.challenger import Settings, build_challenger
-from experiments.dataset import read_dataset
+from experiments.dataset import evaluation_set, training_set
 from experiments.evaluate import compare
 from experiments.learners import LEARNERS
 from experiments.off_policy import GateRules
@@ -118,7 +118,8 @@ class Loop:
     def train(self) -> tuple[tuple[str, ...], bool]:
         """Train a challenger and let the gate judge it against business as usual."""
         now = self.days.midnight(self.first_day)
-        training, held_out = read_dataset(self.days.ledger, self.programme).split(salt=self.programme.salt)
+        training = training_set(self.days.ledger, self.programme)
+        held_out = evaluation_set(self.days.ledger, self.programme)
         learners = {name: LEARNERS[name] for name in self.plan.learners}
         settings = Settings(seed=self.seed, repeats=1)
         built = build_challenger(training, self.programme, settings, now=now, learners=learners)

@@ -14,7 +14,7 @@ from decision.bundle.store import Bundle
 from decision.wiring import Home
 from experiments import tracking
 from experiments.challenger import Challenger, Settings, build_challenger
-from experiments.dataset import read_dataset
+from experiments.dataset import training_set
 from experiments.train_report import candidate_metrics, figures
 
 
@@ -40,7 +40,7 @@ def train(home: Home, settings: Settings, *, now: datetime, tell: Callable[[str]
     """
     programme = home.programme()
     tell("reading the ledger")
-    data, _ = read_dataset(home.ledger(), programme).split(salt=programme.salt)
+    data = training_set(home.ledger(), programme)
     parameters = {
         "rows": len(data),
         "data_sha256": data.sha256,

@@ -95,9 +95,13 @@ class Student:
         )
 
     def takes(self, row: Rewarded) -> bool:
-        """Return whether a decision teaches this bandit."""
+        """Return whether a decision teaches this bandit: one between several of the actions that it knows.
+
+        Who may get nothing but control differs from others in more than that, see `experiments.dataset`.
+        """
         decision = row.decision
-        return teaches(decision) and decision.action_id in self.index
+        known = sum(action_id in self.index for action_id in decision.allowed)
+        return teaches(decision) and decision.action_id in self.index and known > 1
 
     def taught(self, posterior: Posterior, rows: Sequence[Rewarded]) -> Posterior:
         """Return the belief after the rows, in one Laplace step over all of them."""

@@ -294,6 +294,20 @@ def test_actions_that_the_policy_does_not_know_teach_nothing(
     assert not student.takes(Rewarded(decided("shipping@email"), reward))
 
 
+def test_what_was_no_choice_teaches_nothing(bundles: BundleStore) -> None:
+    """Only one action was allowed, or only one that the policy knows."""
+    student = Student.of(support.write_bundle(bundles, support.manifest(actions=("control", "discount@email"))))
+    reward = Reward("d-1", RewardStatus.FINAL, False, False, False, 0, 0, 0, 0, NOW)
+    for allowed, teaches in (
+        (("control", "discount@email"), True),
+        (("control",), False),
+        (("control", "shipping@email"), False),
+    ):
+        chances = tuple(1 / len(allowed) for _ in allowed)
+        decision = decided("control", allowed=allowed, distribution=chances, propensity=chances[0])
+        assert student.takes(Rewarded(decision, reward)) is teaches
+
+
 def test_a_bundle_without_a_bandit_learns_nothing(
     bundles: BundleStore, open_ledger: Callable[[], SqliteLedger]
 ) -> None:

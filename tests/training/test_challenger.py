@@ -12,6 +12,7 @@ import pytest
 
 from decision.bundle.store import Bundle, BundleStore
 from decision.errors import NotEnoughData
+from decision.ledger.base import Rewarded
 from decision.policies.action_features import ActionFeatures
 from decision.policies.posterior import logit
 from decision.programme.model import Programme
@@ -19,7 +20,7 @@ from decision.records import FloatArray, action_named
 from decision.serving import base_posterior, champion_from
 from experiments.challenger import FEWEST_DECISIONS, Challenger, Settings, build_challenger
 from experiments.components import fit_components, values
-from experiments.dataset import Dataset
+from experiments.dataset import Dataset, training_set
 from experiments.encoding import encode_all, fit_encoder
 from experiments.learners import LEARNERS
 from experiments.learners.base import Learner, Rows
@@ -117,6 +118,37 @@ def test_the_belief_is_the_posterior_of_the_out_of_fold_residual(challenger: Cha
     prior = belief.precision - (design * (odds * (1.0 - odds))[:, None]).T @ design
     np.testing.assert_allclose(prior @ belief.mean, design.T @ (training.repurchased - odds), atol=1e-6)
     assert np.abs(belief.mean).max() < 1.0
+
+
+@pytest.mark.parametrize(
+    ("others_may_get", "consent_is_known"),
+    [(("control",), False), (("control",), True), (("control", "bogo@on_page"), True)],
+)
+def test_who_may_get_less_does_not_make_offers_look_good(
+    others_may_get: tuple[str, ...], consent_is_known: bool, shop: Programme, tmp_path: Path
+) -> None:
+    """No offer does anything; who consents buys four times as often as others, who may get less."""
+    rng = np.random.default_rng(6)
+    rows = []
+    for i in range(6_000):
+        consents = bool(rng.random() < 0.5)
+        allowed = trials.ACTIONS if consents else others_may_get
+        chances = tuple(1 / len(allowed) for _ in allowed)
+        context = {"age": float(rng.normal(40.0, 12.0))} | ({"consent": float(consents)} if consent_is_known else {})
+        decision = trials.decided(f"d-{i}", f"c-{i}", str(rng.choice(allowed)), context, actions=allowed)
+        bought = bool(rng.random() < (0.4 if consents else 0.1))
+        fate = trials.Fate(bought, bought, False, 50_000_000 * bought)
+        rows.append(Rewarded(replace(decision, distribution=chances), trials.reward(decision, fate, shop)))
+    home = trials.home(tmp_path / "home", rows)
+    data = training_set(home.ledger(), shop)
+    built = build_challenger(data, shop, SETTINGS, now=NOW, learners=learners("pooled_linear"))
+    champion = champion_from(home.bundles.write(built.manifest, built.arrays))
+    actions = [action_named(a) for a in trials.ACTIONS]
+    context = {"age": 40.0, "consent": 1.0}
+    odds = champion.value(shop, shop.goal, allowed=actions, context=context).repurchase
+    # 800 consenters got each action: three standard errors of a difference are 0.07, before any shrinking.
+    np.testing.assert_allclose(odds, 0.4, atol=0.07)
+    assert np.abs(odds - odds[0]).max() < 0.07
 
 
 def test_the_same_data_and_seed_give_the_same_bundle(

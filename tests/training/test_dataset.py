@@ -16,7 +16,7 @@ from decision.errors import NotEnoughData
 from decision.ledger.base import Rewarded
 from decision.money import MICROS
 from decision.records import Group, RewardStatus
-from experiments.dataset import EVALUATION_SHARE, Dataset, _propensity, read_dataset
+from experiments.dataset import EVALUATION_SHARE, Dataset, _propensity, evaluation_set, read_dataset, training_set
 from experiments.off_policy import ESTIMATORS, Rounds
 from tests import trials
 
@@ -143,6 +143,25 @@ def test_no_propensity_exceeds_one_whatever_was_dropped(draws: list[int], kept: 
     row = replace(trials.decided("d", "c", "control", {}, actions=actions), propensity=chances[0], distribution=chances)
     assert 0.0 < _propensity(row, {a: k for k, a in enumerate(kept)}) <= 1.0
     assert _propensity(row, {"control": 0}) == 1.0
+
+
+def test_what_was_no_choice_judges_but_does_not_train(few: tuple[Rewarded, ...], tmp_path: Path) -> None:
+    """Nor does what was a choice only between offers of which the programme keeps one."""
+    alone = {"action_id": "control", "allowed": ("control",), "distribution": (1.0,), "propensity": 1.0}
+    gone = {"allowed": ("control", "flowers@pigeon"), "distribution": (0.5, 0.5), "propensity": 0.5}
+    rows = [edited(row, **alone) for row in few[:10]]
+    rows += [edited(row, **{**alone, **gone}) for row in few[10:20]]
+    home, programme = trials.home(tmp_path / "home", [*rows, *few[20:]]), trials.programme()
+    training, held_out = read_dataset(home.ledger(), programme).split(salt=programme.salt)
+    certain = {row.decision.decision_id for row in few[:20]}
+    found = training_set(home.ledger(), programme)
+    assert [d.decision_id for d in found.decisions] == [
+        d.decision_id for d in training.decisions if d.decision_id not in certain
+    ]
+    judges = evaluation_set(home.ledger(), programme)
+    assert judges.sha256 == held_out.sha256
+    assert certain.intersection(d.decision_id for d in judges.decisions)
+    assert len(found) < len(training)
 
 
 def test_a_customer_is_on_one_side_for_good(data: Dataset) -> None:
