@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -85,7 +85,7 @@ def outcome_of(event: Event, *, programme: Programme, now: datetime, pointer: st
         _check_channel(event.properties.get("channel"), programme, pointer=f"{pointer}.properties.channel")
     properties = read_properties(event.event, event.properties, currency=programme.currency, pointer=pointer)
     message_id = event.message_id or hashlib.sha256(msgspec.json.encode(event, order="sorted")).hexdigest()
-    return Outcome(message_id, event.event, event.customer_id, event.timestamp, properties)
+    return Outcome(message_id, event.event, event.customer_id, event.timestamp.astimezone(UTC), properties)
 
 
 def _check_channel(channel: object, programme: Programme, *, pointer: str) -> None:

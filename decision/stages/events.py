@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -56,6 +56,9 @@ VISITS = frozenset(
         "Store Visited",
     }
 )
+# Nothing a shop means lies before; a clock that was never set does, and the ledger counts from here.
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+FAST_CLOCK = timedelta(days=1)
 _NEEDS_ORDER = frozenset({ORDER_COMPLETED, ORDER_REFUNDED, ORDER_CANCELLED, "Order Updated"})
 _MONEY = ("revenue", "total", "discount", "margin")
 
@@ -140,8 +143,14 @@ def _with_word(customer: Customer, channel: str, word: Consent) -> Customer:
 
 
 def check_time(occurred_at: datetime, *, now: datetime, pointer: str) -> None:
-    """Raise `InvalidInput` when an event lies more than a day in the future: a clock is wrong."""
-    if (occurred_at - now).total_seconds() > 86_400:
+    """Raise `InvalidInput` when an event lies before 1970 or more than a day in the future: a clock is wrong."""
+    if occurred_at < EARLIEST:
+        raise InvalidInput(
+            f"Expected a time after {EARLIEST:%Y} at {pointer}.timestamp, found {occurred_at.isoformat()}.",
+            hint="Is the clock set?",
+            pointer=f"{pointer}.timestamp",
+        )
+    if occurred_at - now > FAST_CLOCK:
         raise InvalidInput(
             f"Expected a time that is not in the future at {pointer}.timestamp, found {occurred_at.isoformat()}.",
             hint="Send UTC or a time with its offset.",

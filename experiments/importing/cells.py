@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from decision.errors import EncoreError
+from decision.stages.events import EARLIEST
 
 _FLAGS = {"0": False, "0.0": False, "false": False, "no": False, "1": True, "1.0": True, "true": True, "yes": True}
 LONGEST_TEXT = 200
@@ -96,15 +97,17 @@ class Clock:
         return moment.astimezone(UTC)
 
     def read(self, value: Any, column: str) -> datetime:
-        """Return a cell as a time in UTC. Raises `Unusable`."""
+        """Return a cell as a time in UTC from 1970 on. Raises `Unusable`."""
         try:
-            if isinstance(value, date):
-                return self.utc(value)
-            return self._parse(str(value).strip() if value is not None else "")
+            found = self.utc(value) if isinstance(value, date) else self._parse("" if value is None else str(value))
         except (ValueError, OverflowError):
             raise Unusable(f"no readable time in {column!r}") from None
+        if found < EARLIEST:
+            raise Unusable(f"a time before 1970 in {column!r}")
+        return found
 
     def _parse(self, written: str) -> datetime:
+        written = written.strip()
         # The lines of an order share their time, so most texts have been read before.
         found = self._known.get(written)
         if found is None:

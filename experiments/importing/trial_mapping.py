@@ -11,7 +11,7 @@ from types import MappingProxyType
 from decision.programme.model import TRIGGERS, Programme
 from decision.programme.section import Section, unknown
 from decision.records import CONTROL
-from experiments.importing.cells import Clock
+from experiments.importing.cells import Clock, Unusable
 from experiments.importing.mapping import Draft, begin, clock_of, name_of
 from experiments.importing.table import Table
 
@@ -84,7 +84,11 @@ def read_trial_mapping(path: Path, file: Path, programme: Programme) -> tuple[Tr
 def _decided_at(draft: Draft, head: Section, clock: Clock) -> datetime | str:
     value = head.raw("decided_at")
     if isinstance(value, date):
-        return clock.utc(value)
+        try:
+            return clock.read(value, "decided_at")
+        except Unusable:
+            head.wrong("decided_at", f"expected a date after 1970, found {value}")
+            return "unnamed"
     if value is None:
         head.wrong("decided_at", "expected a date such as 2026-03-01, or a column in quotes, found nothing")
         return "unnamed"

@@ -77,6 +77,12 @@ def test_a_time_without_offset_is_of_the_named_zone_and_one_with_offset_is_not()
     assert BERLIN.read("2026-07-01T10:00:00Z", "at") == datetime(2026, 7, 1, 10, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("cell", ["1969-12-31T23:59:59Z", date(1900, 1, 1)])
+def test_a_time_before_1970_is_a_clock_that_was_never_set(cell):
+    with pytest.raises(Unusable, match=r"^a time before 1970 in 'at'$"):
+        BERLIN.read(cell, "at")
+
+
 def test_a_day_begins_at_its_local_midnight():
     assert BERLIN.read(date(2026, 7, 1), "at") == datetime(2026, 6, 30, 22, tzinfo=UTC)
 

@@ -8,6 +8,7 @@ MISTAKES = [
     ("decided_at = 2026-03-01", "", "trial.decided_at: expected a date such as 2026-03-01, or a column"),
     ("decided_at = 2026-03-01", 'decided_at = "when"', "trial.decided_at: unknown column 'when'"),
     ("decided_at = 2026-03-01", "decided_at = 7", "trial.decided_at: expected a text, found 7"),
+    ("decided_at = 2026-03-01", "decided_at = 0001-01-01", "trial.decided_at: expected a date after 1970"),
     ('trigger = "purchase"', 'trigger = "birthday"', "trial.trigger: expected one of purchase, return"),
     ('store = "online"', 'store = "paris"', "trial.store: unknown store 'paris'"),
     ('store = "online"', 'store = "online"\nstore_column = "tier"', "expected a `store` or a `store_column`"),

@@ -1,6 +1,6 @@
 """Events are read once at the door; a customer is the sum of hers."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import permutations
 from typing import Any
 
@@ -13,6 +13,8 @@ from decision.flow.observe import Event, outcome_of
 from decision.records import Consent, Customer, Outcome
 from decision.stages.events import applied_to, read_properties
 from tests.support import DAY, NOW, SECOND, bought, micros, outcome, programme, refunded
+
+EAST, WEST = timezone(timedelta(hours=1)), timezone(-timedelta(hours=1))
 
 
 def read(name: str, **properties: Any) -> dict[str, Any]:
@@ -87,6 +89,9 @@ def seen(one: Event) -> Outcome:
         (event(customer_id="c" * 201), "$.customer_id", "1 to 200"),
         (event(timestamp=NOW.replace(tzinfo=None)), "$.timestamp", "with its offset"),
         (event(timestamp=NOW + DAY + SECOND), "$.timestamp", "not in the future"),
+        (event(timestamp=datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)), "$.timestamp", "after 1970"),
+        (event(timestamp=datetime.min.replace(tzinfo=EAST)), "$.timestamp", "after 1970"),
+        (event(timestamp=datetime.max.replace(tzinfo=WEST)), "$.timestamp", "not in the future"),
         (event("Unsubscribed", properties={"channel": "e-mail"}), "$.properties.channel", "did you mean 'email'"),
         (event("Subscribed", properties={"channel": 5}), "$.properties.channel", "unknown channel '5'"),
     ],
@@ -95,6 +100,11 @@ def test_an_event_that_cannot_be_true_says_where(one: Event, pointer: str, sente
     with pytest.raises(InvalidInput, match=sentence) as caught:
         seen(one)
     assert caught.value.pointer == pointer
+
+
+def test_times_are_kept_in_utc() -> None:
+    found = seen(event(timestamp=NOW.astimezone(EAST))).occurred_at
+    assert (found, found.tzinfo) == (NOW, UTC)
 
 
 def test_a_clock_that_is_a_day_fast_is_forgiven() -> None:
