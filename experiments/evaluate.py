@@ -11,6 +11,7 @@ import numpy as np
 
 from decision.errors import EncoreError, NotEnoughData, NotFound
 from decision.flow.promotion import champion_version, promote
+from decision.ledger.base import Ledger
 from decision.policies.base import Policy, Situation
 from decision.policies.rule import Rule
 from decision.policies.uniform import Uniform
@@ -48,7 +49,9 @@ def evaluate(
     rules: GateRules | None = None,
     progress: Progress = iter,
 ) -> Evaluation:
-    """Judge a bundle (the newest by default) on the evaluation set, beside the champion and every constant policy.
+    """Judge a bundle (the newest by default) on the evaluation set.
+
+    Beside it stand the champion as it serves now and every constant policy.
 
     Raises
     ------
@@ -57,9 +60,11 @@ def evaluate(
     """
     programme, ledger = home.programme(), home.ledger()
     data = evaluation_set(ledger, programme)
-    challenger = champion_from(home.bundles.read(version or newest(home)))
-    serving = champion_version(ledger)
-    champion = champion_from(home.bundles.read(serving)) if serving else None
+    serving, judged = champion_version(ledger), version or newest(home)
+    champion = _as_it_serves(serving, home, ledger) if serving else None
+    # A challenger is judged as it was trained, also one that served before: a belief of its own would have learned
+    # from its judges. One that serves now is the champion, and gains nothing.
+    challenger = champion if champion and judged == serving else champion_from(home.bundles.read(judged))
     found = compare(data, programme, challenger, champion, rules=rules or GateRules(), progress=progress)
     _log(found, programme, data, now)
     return found
@@ -121,6 +126,16 @@ def promote_through_gate(home: Home, found: Evaluation, *, forced: str | None, n
         # The ledger has it: servers follow already, so the promotion must not look failed.
         log.warning("%s serves, but MLflow's alias champion did not move: %s", found.challenger, error)
     return True
+
+
+def _as_it_serves(version: str, home: Home, ledger: Ledger) -> Champion:
+    """Return the champion with the belief that servers decide with.
+
+    That belief has learned from customers of the evaluation set too, which makes it look better on them than it is:
+    the gate so errs on the side of keeping it.
+    """
+    bundle, belief = home.bundles.read(version), ledger.posterior(version)
+    return champion_from(bundle, belief.data, belief.sequence) if belief else champion_from(bundle)
 
 
 def _targets(
