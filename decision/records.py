@@ -133,7 +133,8 @@ class Customer:
     """What the ledger knows of a customer at a moment.
 
     `version` is the ledger's sequence number of her last decision: a later one means her state has changed.
-    `contacts` are the times of treatments, newest first; `consent` maps a channel, or `*` for all, to her word.
+    `contacts` are the times of the treatments that were asked for, newest first; `consent` maps a channel, or `*` for
+    all, to her word.
     """
 
     customer_id: str

@@ -27,7 +27,7 @@ def decide(request: DecisionRequest, *, serving: Serving, ledger: Ledger, now: d
         return _same(earlier, request)
     exhausted: frozenset[str] = frozenset()
     for _ in range(ATTEMPTS):
-        customer = ledger.customer(request.customer_id)
+        customer = ledger.customer(request.customer_id, contacts_since=serving.programme.frequency_since(now))
         proposal = propose(request, customer, serving=serving, ledger=ledger, now=now, exhausted=exhausted)
         try:
             ledger.record_decision(proposal.decision, proposal.reservations, seen_version=customer.version)

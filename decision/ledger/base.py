@@ -53,8 +53,11 @@ class Settlement:
 class Ledger(Protocol):
     """Durable records. Every write has been committed when the call returns."""
 
-    def customer(self, customer_id: str) -> Customer:
-        """Return what is known of a customer; someone unknown has empty fields."""
+    def customer(self, customer_id: str, *, contacts_since: datetime | None = None) -> Customer:
+        """Return what is known of a customer with her treatments after a time, or all of them.
+
+        Someone unknown has empty fields.
+        """
         ...
 
     def used(self, budget_keys: Iterable[str]) -> dict[str, Used]:

@@ -39,6 +39,7 @@ _LATEST = "SELECT MAX(seq) FROM rewards WHERE decision_id = d.decision_id"
 _DECISION = ", ".join(f"d.{column.strip()}" for column in DECISION_COLUMNS.split(","))
 _REWARD = ", ".join(f"r.{column.strip()}" for column in REWARD_COLUMNS.split(","))
 _N_DECISION = len(DECISION_COLUMNS.split(","))
+_ALWAYS = -(2**63)
 # A long import must not keep the till waiting for its lock.
 IMPORT_CHUNK = 500
 
@@ -88,14 +89,16 @@ class SqliteLedger:
         """Close this thread's connection and those of threads that have ended."""
         self._connections.close()
 
-    def customer(self, customer_id: str) -> Customer:
+    def customer(self, customer_id: str, *, contacts_since: datetime | None = None) -> Customer:
         """See `Ledger.customer`."""
-        customer = self._profile(customer_id)
-        recent = self._db.execute(
-            "SELECT seq, decided_at, action_id FROM decisions WHERE customer_id = ? ORDER BY seq DESC LIMIT 200",
-            [customer_id],
+        # The version comes first: a decision that slips in between is then a conflict, not a contact overlooked.
+        version = _version(self._db, customer_id)
+        contacts = self._db.execute(
+            "SELECT decided_at FROM decisions WHERE customer_id = ? AND decided_at > ? AND action_id != ? "
+            "ORDER BY decided_at DESC",
+            [customer_id, _ALWAYS if contacts_since is None else to_us(contacts_since), CONTROL],
         ).fetchall()
-        return _with_history(customer, recent)
+        return replace(self._profile(customer_id), contacts=tuple(from_us(at) for (at,) in contacts), version=version)
 
     def _profile(self, customer_id: str) -> Customer:
         row = self._db.execute(
@@ -134,10 +137,7 @@ class SqliteLedger:
     def record_decision(self, decision: Decision, reservations: Sequence[Reservation], *, seen_version: int) -> None:
         """See `Ledger.record_decision`."""
         with self._transaction() as db:
-            (version,) = db.execute(
-                "SELECT COALESCE(MAX(seq), 0) FROM decisions WHERE customer_id = ?", [decision.customer_id]
-            ).fetchone()
-            if version != seen_version:
+            if _version(db, decision.customer_id) != seen_version:
                 raise Conflict(f"Customer {decision.customer_id} has had another decision meanwhile.")
             full = [r.budget_key for r in reservations if not fits(r, self._used(r.budget_key) or Used())]
             if full:
@@ -372,12 +372,9 @@ class SqliteLedger:
             yield dict(zip(names, row, strict=True))
 
 
-def _with_history(customer: Customer, recent: list[tuple[int, int, str]]) -> Customer:
-    return replace(
-        customer,
-        contacts=tuple(from_us(at) for _, at, action_id in recent if action_id != CONTROL),
-        version=max((seq for seq, _, _ in recent), default=0),
-    )
+def _version(db: sqlite3.Connection, customer_id: str) -> int:
+    row = db.execute("SELECT COALESCE(MAX(seq), 0) FROM decisions WHERE customer_id = ?", [customer_id]).fetchone()
+    return int(row[0])
 
 
 def _add_use(db: sqlite3.Connection, key: str, amount_micros: int, count: int) -> None:

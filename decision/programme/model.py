@@ -20,7 +20,8 @@ OFFER_KINDS: Mapping[str, tuple[str, ...]] = {
     "free_shipping": (),
 }
 PERIODS = ("day", "week", "month", "programme")
-# What every context holds: `stages.context.build` writes these, so that no feature may take their names.
+# What every context holds: `stages.context.build` writes these, so that no feature may take their names. It adds one
+# `consent.<channel>` each, which no feature can be called: names have no dots.
 FACTS = (
     "trigger",
     "store",
@@ -32,6 +33,7 @@ FACTS = (
     "customer_returns",
     "customer_revenue",
     "days_since_last_order",
+    "recent_contacts",
 )
 
 
@@ -181,6 +183,10 @@ class Programme:
                 hint=f"Known stores: {', '.join(sorted(self.stores)) or 'none; leave the store out'}.",
                 pointer=pointer,
             )
+
+    def frequency_since(self, at: datetime) -> datetime:
+        """Return since when treatments count towards the frequency cap at a time."""
+        return at - timedelta(days=self.guardrails.frequency_days)
 
     def matures_at(self, decided_at: datetime) -> datetime:
         """Return when the reward of a decision is final: window plus the time refunds are waited for."""

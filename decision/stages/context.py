@@ -17,6 +17,7 @@ from decision.money import MICROS
 from decision.programme.model import Feature, Programme
 from decision.programme.section import unknown
 from decision.records import ContextValue, Customer, DecisionRequest, FloatArray
+from decision.stages.guardrails import may_contact, recent_contacts
 
 SECONDS_A_DAY = 86_400.0
 # Where a caller sends 1e300, sums of squares must stay finite.
@@ -26,7 +27,11 @@ FARTHEST = 1e6
 def build(
     request: DecisionRequest, customer: Customer, *, programme: Programme, now: datetime
 ) -> dict[str, ContextValue]:
-    """Return the named context: facts of the request, the customer's history, and the caller's features."""
+    """Return the named context: facts of the request, the customer's history, and the caller's features.
+
+    What decides over the allowed actions is among them (consent, recent contacts): customers who may be reached
+    differ from others, and a model that can't see it takes the difference for an effect of the actions.
+    """
     order = request.order
     last = customer.last_order_at
     store = programme.stores.get(request.store) if request.store else None
@@ -41,7 +46,10 @@ def build(
         "customer_returns": float(customer.returns),
         "customer_revenue": customer.revenue_micros / MICROS,
         "days_since_last_order": None if last is None else max((now - last).total_seconds() / SECONDS_A_DAY, 0.0),
+        "recent_contacts": float(recent_contacts(programme, customer, now=now)),
     }
+    for channel in programme.channels.values():
+        context[f"consent.{channel.name}"] = float(may_contact(channel, request, customer))
     for name in programme.features:
         context[name] = request.features.get(name)
     return context

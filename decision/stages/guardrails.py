@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 
 from decision.money import MICROS
-from decision.programme.model import Budget, Programme
+from decision.programme.model import Budget, Channel, Programme
 from decision.records import Action, Customer, DecisionRequest, Reason, Rejection, Reservation
 
 
@@ -92,12 +92,25 @@ def _covers(budget: Budget, action: Action, store: str | None) -> bool:
     return budget.offer in (None, action.offer) and budget.store in (None, store)
 
 
+def recent_contacts(programme: Programme, customer: Customer, *, now: datetime) -> int:
+    """Return how many treatments count towards the frequency cap."""
+    since = programme.frequency_since(now)
+    return sum(contact > since for contact in customer.contacts)
+
+
+def may_contact(channel: Channel, request: DecisionRequest, customer: Customer) -> bool:
+    """Return whether the customer's word lets a channel be used, as far as she has given it."""
+    known = customer.consented(channel.name)
+    # A refusal counts on every channel; one that the ledger has seen is never overruled by what a caller believes.
+    said = request.consent.get(channel.name, known)
+    return known is not False and (said or (said is None and not channel.consent_required))
+
+
 def _frequency_cap(programme: Programme, situation: Situation) -> tuple[Reason, str] | None:
     cap, days = programme.guardrails.frequency_contacts, programme.guardrails.frequency_days
     if cap is None:
         return None
-    since = situation.now - timedelta(days=days)
-    recent = sum(contact > since for contact in situation.customer.contacts)
+    recent = recent_contacts(programme, situation.customer, now=situation.now)
     if recent < cap:
         return None
     return Reason.FREQUENCY_CAP, f"{recent} treatments in the last {days} days, {cap} allowed"
@@ -146,11 +159,7 @@ def _placement(
 
 
 def _consent(programme: Programme, action: Action, situation: Situation) -> tuple[Reason, str] | None:
-    required = programme.channels[action.channel].consent_required
-    known = situation.customer.consented(action.channel)
-    # A refusal counts on every channel; one that the ledger has seen is never overruled by what a caller believes.
-    said = situation.request.consent.get(action.channel, known)
-    if known is not False and (said or (said is None and not required)):
+    if may_contact(programme.channels[action.channel], situation.request, situation.customer):
         return None
     return Reason.NO_CONSENT, f"no consent for {action.channel}"
 

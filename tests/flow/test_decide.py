@@ -14,7 +14,7 @@ from decision.records import CONTROL, Decision, Group, Reason, Reservation
 from decision.serving import Serving, champion_from
 from decision.stages.guardrails import Used
 from tests import support
-from tests.support import DAY, NOW, asked, bought, budget, micros, only, order, outcome, programme
+from tests.support import DAY, NOW, SECOND, asked, bought, budget, micros, only, order, outcome, programme
 
 
 def usual(**changes: object) -> Serving:
@@ -85,6 +85,27 @@ def test_the_frequency_cap_counts_treatments_of_the_ledger(ledger: SqliteLedger)
     days = (0, 1, 2, 30, 31, 32)
     found = [decide(asked(f"d-{n}"), serving=serving, ledger=ledger, now=NOW + n * DAY).action_id for n in days]
     assert [a != CONTROL for a in found] == [True, True, False, True, True, False]
+
+
+def test_the_frequency_cap_sees_a_treatment_behind_any_number_of_decisions(ledger: SqliteLedger) -> None:
+    serving = usual(guardrails=Guardrails(1, 30, None))
+    given = [decide(asked(), serving=serving, ledger=ledger, now=NOW)]
+    given += [decide(asked(f"r-{n}", channels=frozenset()), serving=serving, ledger=ledger, now=NOW + SECOND * n)
+              for n in range(1, 210)]  # fmt: skip
+    given += [decide(asked("d-2"), serving=serving, ledger=ledger, now=NOW + DAY)]
+    assert [d.decision_id for d in given if d.action_id != CONTROL] == ["d-1"]
+
+
+def test_what_the_allowed_actions_depend_on_is_in_the_context(ledger: SqliteLedger) -> None:
+    serving = usual(guardrails=Guardrails(3, 30, None))
+    ledger.record_outcomes([outcome("Unsubscribed", NOW - DAY, channel="on_page")], now=NOW)
+    ask = asked(trigger="return", consent={"email": True})
+    found = [
+        decide(replace(ask, decision_id=f"d-{n}"), serving=serving, ledger=ledger, now=NOW - n * DAY).context
+        for n in (31, 30, 2, 0)
+    ]
+    assert [context["recent_contacts"] for context in found] == [0.0, 1.0, 2.0, 1.0]
+    assert [found[0][f"consent.{channel}"] for channel in ("on_page", "email", "sms")] == [0.0, 1.0, 0.0]
 
 
 def test_the_history_of_the_customer_is_in_the_context(ledger: SqliteLedger) -> None:

@@ -147,6 +147,8 @@ def test_contacts_are_treatments_newest_first(ledger: Ledger) -> None:
         decided(decision_id="d-4", customer_id="c-2"),
     )
     assert ledger.customer("c-1").contacts == (NOW, NOW - 2 * DAY)
+    assert ledger.customer("c-1", contacts_since=NOW - 2 * DAY).contacts == (NOW,)
+    assert ledger.customer("c-1", contacts_since=NOW).version == ledger.customer("c-1").version
 
 
 def test_an_outcome_told_twice_counts_once(ledger: Ledger) -> None:

@@ -10,14 +10,20 @@ from hypothesis import strategies as st
 
 from decision.errors import InvalidInput
 from decision.programme.model import FACTS
-from decision.records import Customer
+from decision.records import Consent, Customer
 from decision.stages.context import Column, Encoder, build, check_features
-from tests.support import NOW, asked, micros, order, programme
+from tests.support import DAY, NOW, asked, micros, order, programme
 
 
 def test_the_context_holds_request_history_and_features() -> None:
     customer = Customer(
-        "c-1", orders=3, returns=1, revenue_micros=micros(120.5), last_order_at=NOW - timedelta(hours=36)
+        "c-1",
+        orders=3,
+        returns=1,
+        revenue_micros=micros(120.5),
+        last_order_at=NOW - timedelta(hours=36),
+        consent={"sms": Consent(False, NOW - DAY)},
+        contacts=(NOW - DAY, NOW - 30 * DAY),
     )
     request = asked(store="hamburg", order=order(total=60.0, discount_micros=micros(5.0), item_count=2))
     assert build(request, customer, programme=programme(), now=NOW) == {
@@ -31,6 +37,10 @@ def test_the_context_holds_request_history_and_features() -> None:
         "customer_returns": 1.0,
         "customer_revenue": 120.5,
         "days_since_last_order": 1.5,
+        "recent_contacts": 1.0,
+        "consent.on_page": 1.0,
+        "consent.email": 1.0,
+        "consent.sms": 0.0,
         "age": None,
         "tier": None,
     }
@@ -38,7 +48,8 @@ def test_the_context_holds_request_history_and_features() -> None:
 
 def test_no_feature_may_take_the_name_of_a_fact() -> None:
     context = build(asked(), Customer("c-1"), programme=programme(), now=NOW)
-    assert tuple(context) == (*FACTS, "age", "tier")
+    consents = ("consent.on_page", "consent.email", "consent.sms")
+    assert tuple(context) == (*FACTS, *consents, "age", "tier")
 
 
 def test_an_order_that_arrived_from_the_future_is_no_negative_time() -> None:
