@@ -30,7 +30,9 @@ def decide(request: DecisionRequest, *, serving: Serving, ledger: Ledger, now: d
         customer = ledger.customer(request.customer_id, contacts_since=serving.programme.frequency_since(now))
         proposal = propose(request, customer, serving=serving, ledger=ledger, now=now, exhausted=exhausted)
         try:
-            ledger.record_decision(proposal.decision, proposal.reservations, seen_version=customer.version)
+            ledger.record_decision(
+                proposal.decision, proposal.taken, at_stake=proposal.at_stake, seen_version=customer.version
+            )
             return proposal.decision
         except Conflict as conflict:
             if earlier := ledger.decision(request.decision_id):
@@ -41,10 +43,11 @@ def decide(request: DecisionRequest, *, serving: Serving, ledger: Ledger, now: d
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A decision before it is written, and what it takes from budgets."""
+    """A decision before it is written, what it takes from budgets, and what any of its allowed actions would."""
 
     decision: Decision
-    reservations: tuple[Reservation, ...]
+    taken: tuple[Reservation, ...]
+    at_stake: tuple[Reservation, ...]
 
 
 def propose(
@@ -107,9 +110,12 @@ def propose(
         redemption_cost_micros=cost.on_redemption_micros,
         redemption_share=cost.share_of_basket,
     )
-    basket = request.order.total_micros
-    taken = guardrails.reservations(programme, action, store=request.store, basket_micros=basket, now=now)
-    return Proposal(decision, taken)
+    store, basket = request.store, request.order.total_micros
+    return Proposal(
+        decision,
+        taken=guardrails.reservations(programme, action, store=store, basket_micros=basket, now=now),
+        at_stake=guardrails.at_stake(programme, allowed, store=store, basket_micros=basket, now=now),
+    )
 
 
 def _same(earlier: Decision, request: DecisionRequest) -> Decision:

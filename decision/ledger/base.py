@@ -68,8 +68,17 @@ class Ledger(Protocol):
         """Return a decision, or None."""
         ...
 
-    def record_decision(self, decision: Decision, reservations: Sequence[Reservation], *, seen_version: int) -> None:
+    def record_decision(
+        self,
+        decision: Decision,
+        reservations: Sequence[Reservation],
+        *,
+        seen_version: int,
+        at_stake: Sequence[Reservation] = (),
+    ) -> None:
         """Write a decision and take its budgets in one transaction.
+
+        `at_stake` is what the actions that were not drawn would have taken: it must fit too, but is not taken.
 
         Raises
         ------

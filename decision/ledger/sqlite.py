@@ -134,14 +134,20 @@ class SqliteLedger:
         ).fetchone()
         return None if row is None else decision_of(row)
 
-    def record_decision(self, decision: Decision, reservations: Sequence[Reservation], *, seen_version: int) -> None:
+    def record_decision(
+        self,
+        decision: Decision,
+        reservations: Sequence[Reservation],
+        *,
+        seen_version: int,
+        at_stake: Sequence[Reservation] = (),
+    ) -> None:
         """See `Ledger.record_decision`."""
         with self._transaction() as db:
             if _version(db, decision.customer_id) != seen_version:
                 raise Conflict(f"Customer {decision.customer_id} has had another decision meanwhile.")
-            full = [r.budget_key for r in reservations if not fits(r, self._used(r.budget_key) or Used())]
-            if full:
-                raise Conflict("A budget was used up meanwhile.", exhausted=frozenset(full))
+            if full := self._full((*reservations, *at_stake)):
+                raise Conflict("A budget was used up meanwhile.", exhausted=full)
             seq = self._insert(db, decision)
             if seq is None:
                 raise Conflict(f"Decision {decision.decision_id} exists.")
@@ -153,6 +159,11 @@ class SqliteLedger:
                     [decision.decision_id, r.budget_key, r.amount_micros, expires],
                 )
                 _add_use(db, r.budget_key, r.amount_micros, 1)
+
+    def _full(self, wanted: Sequence[Reservation]) -> frozenset[str]:
+        """Return the budgets that don't hold what is wanted of them, each looked up once."""
+        used = self.used({r.budget_key for r in wanted})
+        return frozenset(r.budget_key for r in wanted if not fits(r, used.get(r.budget_key, Used())))
 
     @staticmethod
     def _insert(db: sqlite3.Connection, decision: Decision) -> int | None:

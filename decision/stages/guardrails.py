@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time
 
@@ -60,6 +60,24 @@ def reservations(
     """
     keys = _Clock.at(programme, now).keys
     return _reservations(programme, action, store=store, basket_micros=basket_micros, keys=keys)
+
+
+def at_stake(
+    programme: Programme, allowed: Iterable[Action], *, store: str | None, basket_micros: int, now: datetime
+) -> tuple[Reservation, ...]:
+    """Return, for each budget that an allowed action needs, the most that one of them would take.
+
+    All of it must still be there when a decision among them is written: were only the drawn action's budget looked
+    at, the decisions that are written would depend on the draw, and their propensities would be wrong.
+    """
+    keys = _Clock.at(programme, now).keys
+    dearest: dict[str, Reservation] = {}
+    for action in allowed:
+        for wanted in _reservations(programme, action, store=store, basket_micros=basket_micros, keys=keys):
+            known = dearest.get(wanted.budget_key)
+            if known is None or wanted.amount_micros > known.amount_micros:
+                dearest[wanted.budget_key] = wanted
+    return tuple(dearest.values())
 
 
 @dataclass(frozen=True, slots=True)

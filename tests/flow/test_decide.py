@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -125,11 +126,11 @@ class Contested:
     def __getattr__(self, name: str) -> object:
         return getattr(self.ledger, name)
 
-    def record_decision(self, decision: Decision, reservations: Sequence[Reservation], *, seen_version: int) -> None:
+    def record_decision(self, decision: Decision, reservations: Sequence[Reservation], **facts: Any) -> None:
         if self.conflicts and (not self.exhausted or reservations):
             self.conflicts -= 1
             raise Conflict("meanwhile", exhausted=self.exhausted)
-        self.ledger.record_decision(decision, reservations, seen_version=seen_version)
+        self.ledger.record_decision(decision, reservations, **facts)
 
 
 def test_a_conflict_is_tried_again(ledger: SqliteLedger) -> None:

@@ -4,6 +4,7 @@ Decision ids are fixed, so each look either always passes or never; 0.001 is the
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -14,8 +15,9 @@ from decision.bundle.store import BundleStore
 from decision.flow.decide import Proposal, decide, propose
 from decision.ledger.sqlite import SqliteLedger
 from decision.programme.model import Programme
-from decision.records import CONTROL, Customer, Decision, Group
+from decision.records import CONTROL, Customer, Decision, Group, Reservation
 from decision.serving import Champion, Serving, champion_from
+from decision.stages.guardrails import Used
 from tests import support
 from tests.support import NOW, asked, budget, only
 
@@ -137,6 +139,33 @@ def test_after_a_budget_was_lost_to_another_the_rest_is_drawn_afresh(
     lost = [i for i, d in enumerate(first) if d.action_id.startswith("discount")]
     assert len(lost) > 300
     check([again(i, frozenset({"b|programme"})).decision for i in lost])
+
+
+class Late:
+    """A ledger that tells of budgets as they were before anybody used them."""
+
+    def __init__(self, ledger: SqliteLedger) -> None:
+        self.ledger = ledger
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.ledger, name)
+
+    def used(self, keys: Iterable[str]) -> dict[str, Used]:
+        return {}
+
+
+def test_a_budget_that_is_lost_while_deciding_is_lost_whatever_was_drawn(ledger: SqliteLedger) -> None:
+    """Were the others still allowed where they were not drawn, each propensity would hold only half of the time."""
+    serving = Serving(only(Group.RANDOM, budgets=(budget(offer="discount", count=1),)), None)
+    taken = (Reservation("b|programme", 1, None, 1),)
+    ledger.record_decision(support.decided(customer_id="c-0"), taken, seen_version=0)
+    late = Late(ledger)
+    found = [
+        decide(asked(f"law-{n}", f"c-{n}"), serving=serving, ledger=late, now=NOW)  # type: ignore[arg-type]
+        for n in range(1, 300)
+    ]
+    assert {d.allowed for d in found} == {(CONTROL, "thanks@email", "shipping@email")}
+    check(found)
 
 
 def test_a_replay_draws_the_same(bundles: BundleStore, ledger: SqliteLedger) -> None:

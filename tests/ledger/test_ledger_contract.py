@@ -116,6 +116,17 @@ def test_a_decision_that_is_refused_takes_nothing_of_other_budgets(ledger: Ledge
     assert ledger.used(["open", "shut"]) == {}
 
 
+def test_what_is_at_stake_must_fit_and_is_not_taken(ledger: Ledger) -> None:
+    drawn, other = Reservation("drawn", 5, None, None), Reservation("other", 7, 10, None)
+    ledger.record_decision(decided(), (drawn,), at_stake=(drawn, other), seen_version=0)
+    assert ledger.used(["drawn", "other"]) == {"drawn": Used(5, 1)}
+    write(ledger, decided(decision_id="d-2", customer_id="c-2"), reservations=(other,))
+    with pytest.raises(Conflict) as caught:
+        ledger.record_decision(decided(decision_id="d-3", customer_id="c-3"), (), at_stake=(other,), seen_version=0)
+    assert caught.value.exhausted == {"other"}
+    assert ledger.decision("d-3") is None
+
+
 def test_an_unknown_customer_has_empty_fields(ledger: Ledger) -> None:
     assert ledger.customer("nobody") == Customer("nobody")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from decision.programme.model import Guardrails, Programme
 from decision.records import CONTROL_ACTION, Consent, Customer, Reason, Reservation
-from decision.stages.guardrails import Situation, Used, apply, fits, reservations
+from decision.stages.guardrails import Situation, Used, apply, at_stake, fits, reservations
 from tests.support import ACTIONS, DAY, NOW, SECOND, asked, budget, micros, order, programme
 
 
@@ -239,6 +239,15 @@ def test_the_last_cent_of_a_budget_may_be_given() -> None:
     at = {rest: situation(used={"b|programme": Used(micros(10.0 - rest))}) for rest in (4.92, 4.91)}
     assert removed(exact, at[4.92]) == {}
     assert removed(exact, at[4.91]) == {"shipping@email": Reason.BUDGET_EXHAUSTED}
+
+
+def test_at_stake_is_the_dearest_that_an_allowed_action_would_take_of_each_budget() -> None:
+    shop = programme(budgets=(budget("all", count=9), budget("posted", offer="shipping", amount_micros=micros(50.0))))
+    facts = {"store": None, "basket_micros": micros(60.0), "now": NOW}
+    found = {r.budget_key: r for r in at_stake(shop, shop.actions, **facts)}
+    assert found["all|programme"] == Reservation("all|programme", micros(6.09), None, 9)
+    assert found["posted|programme"] == Reservation("posted|programme", micros(4.92), micros(50.0), None)
+    assert at_stake(shop, (CONTROL_ACTION,), **facts) == ()
 
 
 def test_a_budget_lost_to_another_decision_counts_as_exhausted() -> None:
