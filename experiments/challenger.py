@@ -71,7 +71,8 @@ def build_challenger(
     if len(data) < FEWEST_DECISIONS:
         raise NotEnoughData(
             f"Expected at least {FEWEST_DECISIONS} finished decisions to train on, found {len(data)}.",
-            hint="Import a past trial, or give the random group a larger share for a while.",
+            hint="Import a past trial, or give the random group a larger share for a while. Decisions made after an "
+            "unfinished one wait for it: `encore learn` finishes them.",
         )
     encoder = fit_encoder(data.contexts)
     x = encode_all(encoder, data.contexts)
@@ -101,6 +102,7 @@ def build_challenger(
         draws=DRAWS,
         exploration=settings.exploration,
         seed=settings.seed,
+        # Nothing of the training set comes later, and nothing unfinished earlier, see `dataset.training_set`.
         trained_through=data.ends_at + timedelta(microseconds=1),
         arrays_sha256="",
         provenance=Provenance(

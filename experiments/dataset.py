@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
@@ -21,6 +22,7 @@ from decision.stages.hashing import uniform
 
 BoolArray = NDArray[np.bool_]
 EVALUATION_SHARE = 0.4
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +134,20 @@ def training_set(ledger: Ledger, programme: Programme) -> Dataset:
     action is unbiased as far as its form is right; inverse propensities would only add variance. Quiet hours and spent
     budgets are not in the context: they are taken not to tell customers apart.
 
+    It ends at the first unfinished decision, so that the bandit, which starts where training ended, learns that one
+    and all after it, and none twice. Rows of an imported trial, final earlier than what was served at the same time,
+    wait with them.
+
     Raises
     ------
     NotEnoughData : the ledger holds no finished decisions that teach.
     """
+    # Asked first: a decision that finishes while the others are read must not fall between.
+    unfinished = ledger.due(now=END_OF_TIME, limit=sys.maxsize)
+    end = min((d.decided_at for d in unfinished if teaches(d)), default=END_OF_TIME)
     data, _ = read_dataset(ledger, programme).split(salt=programme.salt)
-    return data.where(data.allowed.sum(axis=1) > 1)
+    before = np.array([d.decided_at < end for d in data.decisions], dtype=bool)
+    return data.where(before & (data.allowed.sum(axis=1) > 1))
 
 
 def evaluation_set(ledger: Ledger, programme: Programme) -> Dataset:

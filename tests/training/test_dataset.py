@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decision.errors import NotEnoughData
+from decision.flow.learn import Student, learn
+from decision.flow.sweep import sweep
 from decision.ledger.base import Rewarded
 from decision.money import MICROS
 from decision.records import Group, RewardStatus
 from experiments.dataset import EVALUATION_SHARE, Dataset, _propensity, evaluation_set, read_dataset, training_set
 from experiments.off_policy import ESTIMATORS, Rounds
-from tests import trials
+from tests import support, trials
 
 
 def read(folder: Path, rows: Sequence[Rewarded]) -> Dataset:
@@ -162,6 +165,46 @@ def test_what_was_no_choice_judges_but_does_not_train(few: tuple[Rewarded, ...],
     assert judges.sha256 == held_out.sha256
     assert certain.intersection(d.decision_id for d in judges.decisions)
     assert len(found) < len(training)
+
+
+def test_every_decision_is_trained_on_or_learned_later_and_none_is_both(tmp_path: Path) -> None:
+    """Served decisions wait for refunds, rows of a trial do not: the trial runs on while the service starts.
+
+    The window was shortened meanwhile, so that the first unfinished decision is not the first that is due.
+    """
+    trial = trials.past(240).rows
+    home, programme = trials.home(tmp_path / "home", trial), trials.programme()
+    ledger, serves_from = home.ledger(), trial[100].decision.decided_at + timedelta(minutes=1)
+    for n in range(60):
+        at = serves_from + timedelta(minutes=20 * n)
+        waits = timedelta(days=30 if n < 20 else 10)
+        served = replace(trials.decided(f"s-{n}", f"k-{n}", trials.ACTIONS[n % 3], {}), policy_version="20260101-abc+0")
+        ledger.record_decision(replace(served, decided_at=at, matures_at=at + waits), (), seen_version=0)
+    now = serves_from + timedelta(days=10, hours=12)
+    sweep(programme=programme, ledger=ledger, now=now)
+    assert ledger.counts()["unfinished"] < 60
+
+    data = training_set(ledger, programme)
+    through = data.ends_at + timedelta(microseconds=1)
+    bundle = support.write_bundle(home.bundles, support.manifest(actions=trials.ACTIONS, trained_through=through))
+    sweep(programme=programme, ledger=ledger, now=trials.NOW)
+    student = Student.of(bundle)
+    later = [r.decision for r in ledger.finished(start=through, end=trials.NOW) if student.takes(r)]
+    assert learn(bundle, programme=programme, ledger=ledger, now=trials.NOW).outcomes == len(later)
+
+    trained, learned = ({d.decision_id for d in decisions} for decisions in (data.decisions, later))
+    everyone, _ = read_dataset(ledger, programme).split(salt=programme.salt)
+    assert trained.isdisjoint(learned)
+    assert trained | learned >= {d.decision_id for d in everyone.decisions}
+    assert 40 < len(trained) < 80
+
+
+def test_what_never_teaches_is_not_waited_for(few: tuple[Rewarded, ...], tmp_path: Path) -> None:
+    home, programme = trials.home(tmp_path / "home", few), trials.programme()
+    before = training_set(home.ledger(), programme)
+    held = replace(few[0].decision, decision_id="held", customer_id="held", group=Group.HOLDOUT)
+    home.ledger().record_decision(held, (), seen_version=0)
+    assert training_set(home.ledger(), programme).sha256 == before.sha256
 
 
 def test_a_customer_is_on_one_side_for_good(data: Dataset) -> None:
