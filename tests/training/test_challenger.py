@@ -12,19 +12,22 @@ import pytest
 
 from decision.bundle.store import Bundle, BundleStore
 from decision.errors import NotEnoughData
+from decision.flow.decide import decide
+from decision.flow.sweep import sweep
 from decision.ledger.base import Rewarded
+from decision.ledger.sqlite import SqliteLedger
 from decision.policies.action_features import ActionFeatures
 from decision.policies.posterior import logit
 from decision.programme.model import Programme
-from decision.records import FloatArray, action_named
-from decision.serving import base_posterior, champion_from
+from decision.records import FloatArray, Group, action_named
+from decision.serving import Serving, base_posterior, champion_from
 from experiments.challenger import FEWEST_DECISIONS, Challenger, Settings, build_challenger
 from experiments.components import fit_components, values
 from experiments.dataset import Dataset, training_set
 from experiments.encoding import encode_all, fit_encoder
 from experiments.learners import LEARNERS
 from experiments.learners.base import Learner, Rows
-from tests import trials
+from tests import support, trials
 from tests.trials import NOW
 
 FAST = ("constant", "pooled_linear")
@@ -149,6 +152,32 @@ def test_who_may_get_less_does_not_make_offers_look_good(
     # 800 consenters got each action: three standard errors of a difference are 0.07, before any shrinking.
     np.testing.assert_allclose(odds, 0.4, atol=0.07)
     assert np.abs(odds - odds[0]).max() < 0.07
+
+
+def test_the_service_writes_down_what_training_needs_to_tell_consent_from_effect(tmp_path: Path) -> None:
+    """Nothing has any effect; who may be reached by mail and SMS buys four times as often. Served, then trained on."""
+    shop, rng = support.only(Group.RANDOM), np.random.default_rng(7)
+    ledger, serving = SqliteLedger.create(tmp_path / "ledger.db", durable=False), Serving(shop, None)
+    bought = []
+    for i in range(5_000):
+        consents, at = bool(rng.random() < 0.5), NOW + i * support.SECOND
+        consent = {"email": consents, "sms": consents}
+        decide(support.asked(f"d-{i}", f"c-{i}", consent=consent), serving=serving, ledger=ledger, now=at)
+        if rng.random() < (0.4 if consents else 0.1):
+            bought.append(support.bought(at + support.DAY, f"o-{i}", customer_id=f"c-{i}"))
+    end = NOW + 60 * support.DAY
+    ledger.record_outcomes(bought, now=end)
+    sweep(programme=shop, ledger=ledger, now=end)
+    data = training_set(ledger, shop)
+    ledger.close()
+    built = build_challenger(data, shop, SETTINGS, now=end, learners=learners("pooled_linear"))
+    champion = champion_from(BundleStore(tmp_path).write(built.manifest, built.arrays))
+    whole = next(d for d in data.decisions if len(d.allowed) == len(support.ACTIONS))
+    actions = [action_named(a) for a in support.ACTIONS]
+    odds = champion.value(shop, shop.goal, allowed=actions, context=whole.context).repurchase
+    # Some 250 consenters got each action: a standard error of a difference is 0.04, before any shrinking.
+    np.testing.assert_allclose(odds, 0.4, atol=0.1)
+    assert abs(odds[1:].mean() - odds[0]) < 0.08
 
 
 def test_the_same_data_and_seed_give_the_same_bundle(
