@@ -189,10 +189,19 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """What the customer is told she gets: the offer's kind, and its terms as JSON has them."""
+
+    kind: str
+    terms: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """One ledger record: everything needed to answer again, to explain, and to learn.
 
-    What the offer costs is written down as it was when it was given: the programme may change or drop it later.
+    What the offer promises and costs is written down as it was when it was given: the programme may change or drop it
+    later. `promise` is None for control, and in records that are older than it.
     """
 
     decision_id: str
@@ -218,6 +227,7 @@ class Decision:
     coupon: str | None = None
     redemption_cost_micros: int = 0
     redemption_share: float = 0.0
+    promise: Promise | None = None
 
     @property
     def imported(self) -> bool:

@@ -19,6 +19,7 @@ from decision.programme.model import Budget, Programme
 from decision.programme.read import parse_programme
 from decision.records import CONTROL, Decision, DecisionRequest, Group, Order, Outcome, action_named
 from decision.serving import action_features, posterior_arrays
+from decision.stages import explanation
 from decision.stages.context import Column, Encoder
 from decision.stages.groups import assign
 
@@ -162,6 +163,7 @@ def decided(action_id: str = "discount@on_page", *, at: datetime = NOW, **change
         coupon=None if action.is_control else "COUPON",
         redemption_cost_micros=cost.on_redemption_micros,
         redemption_share=cost.share_of_basket,
+        promise=explanation.promise(action, shop),
     )
     return replace(blank, **changes)
 

@@ -26,7 +26,7 @@ from decision.api.schemas import (
     RewardAnswer,
 )
 from decision.errors import IdempotencyMismatch, InvalidInput, NotFound
-from decision.flow.decide import decide
+from decision.flow.decide import decide, recall
 from decision.money import from_micros, to_micros
 from decision.programme.model import Programme
 from decision.programme.section import unknown
@@ -37,12 +37,13 @@ from decision.records import (
     Decision,
     DecisionRequest,
     Order,
+    Promise,
     Reason,
     Reward,
     action_named,
 )
+from decision.stages import explanation
 from decision.stages.context import check_features
-from decision.stages.explanation import contributions
 from decision.wiring import Shop, utc_now
 
 log = logging.getLogger("encore")
@@ -58,18 +59,23 @@ def blueprint(shop: Shop) -> Blueprint:
     def post_decision() -> Response:
         question = parsing.decode(parsing.body_of(request, limit=BODY_LIMIT), _decoder)
         key = parsing.idempotency_key(request.headers.get("Idempotency-Key"))
-        serving = shop.serving
-        asked = read_question(question, key=key, programme=serving.programme)
-        now = utc_now()
+        serving, ledger, now = shop.serving, shop.ledger, utc_now()
+        decision_id, fingerprint = id_of(question, key=key, now=now), fingerprint_of(question)
         try:
-            decision = decide(asked, serving=serving, ledger=shop.ledger, now=now)
+            # Before anything is checked against the programme of today: a retry is answered as it was the first time.
+            decision = recall(decision_id, fingerprint=fingerprint, ledger=ledger)
+            if decision is None:
+                asked = read_question(
+                    question, decision_id=decision_id, fingerprint=fingerprint, programme=serving.programme
+                )
+                decision = decide(asked, serving=serving, ledger=ledger, now=now)
         except (InvalidInput, IdempotencyMismatch):
             raise
         except Exception as fault:
             # The till never waits on us: any fault answers control, and is counted.
             shop.count_fault(type(fault).__name__)
             log.exception("decision answered control after a fault")
-            return answer(fallback(asked, now=now))
+            return answer(fallback(decision_id, now=now))
         return answer(decision_answer(decision, serving.programme))
 
     @routes.get("/v1/decisions/<decision_id>")
@@ -82,14 +88,26 @@ def blueprint(shop: Shop) -> Blueprint:
     return routes
 
 
-def read_question(question: DecisionQuestion, *, key: str | None, programme: Programme) -> DecisionRequest:
-    """Return the request in a question, checked against the programme. Raises `InvalidInput` saying where."""
+def id_of(question: DecisionQuestion, *, key: str | None, now: datetime) -> str:
+    """Return the id of the decision that a question asks for. Raises `InvalidInput` when it names two."""
     if key is not None and question.decision_id is not None:
         raise InvalidInput(
             "Expected a decision_id or an Idempotency-Key, found both.",
             hint="Either alone makes a retry safe.",
             pointer="$.decision_id",
         )
+    return question.decision_id or (parsing.id_from_key(key) if key else new_decision_id(now))
+
+
+def fingerprint_of(question: DecisionQuestion) -> str:
+    """Return a hash of a question, whatever the order of its fields."""
+    return hashlib.sha256(msgspec.json.encode(question, order="sorted")).hexdigest()
+
+
+def read_question(
+    question: DecisionQuestion, *, decision_id: str, fingerprint: str, programme: Programme
+) -> DecisionRequest:
+    """Return the request in a question, checked against the programme. Raises `InvalidInput` saying where."""
     programme.check_store(question.store, pointer="$.store")
     facts = question.order
     order = Order(
@@ -101,12 +119,12 @@ def read_question(question: DecisionQuestion, *, key: str | None, programme: Pro
     )
     named = question.candidates
     return DecisionRequest(
-        decision_id=question.decision_id or (parsing.id_from_key(key) if key else new_decision_id(utc_now())),
+        decision_id=decision_id,
         customer_id=question.customer_id,
         trigger=question.trigger,
         order=order,
         store=question.store,
-        fingerprint=hashlib.sha256(msgspec.json.encode(question, order="sorted")).hexdigest(),
+        fingerprint=fingerprint,
         features=check_features(question.features, programme.features),
         offers=_named(named.offers if named else None, tuple(programme.offers), "offer"),
         channels=_named(named.channels if named else None, tuple(programme.channels), "channel"),
@@ -145,10 +163,10 @@ def _channels(question: DecisionQuestion, programme: Programme) -> list[str]:
     return list(question.consent)
 
 
-def fallback(asked: DecisionRequest, *, now: datetime) -> DecisionAnswer:
+def fallback(decision_id: str, *, now: datetime) -> DecisionAnswer:
     """Return the answer for a decision that a fault prevented: control, not written down."""
     return DecisionAnswer(
-        decision_id=asked.decision_id,
+        decision_id=decision_id,
         action=_action_answer(CONTROL_ACTION, None, None),
         propensity=1.0,
         group=None,
@@ -163,10 +181,13 @@ def fallback(asked: DecisionRequest, *, now: datetime) -> DecisionAnswer:
 
 
 def decision_answer(decision: Decision, programme: Programme) -> DecisionAnswer:
-    """Return a decision as the checkout reads it."""
+    """Return a decision as the checkout reads it: what was promised then, also where the programme says otherwise."""
+    action = action_named(decision.action_id)
+    # Records that are older than the promise in them have what the programme says now.
+    promised = decision.promise or explanation.promise(action, programme)
     return DecisionAnswer(
         decision_id=decision.decision_id,
-        action=_action_answer(action_named(decision.action_id), decision.coupon, programme),
+        action=_action_answer(action, decision.coupon, promised),
         propensity=decision.propensity,
         group=decision.group.value,
         policy_version=decision.policy_version,
@@ -182,12 +203,8 @@ def decision_answer(decision: Decision, programme: Programme) -> DecisionAnswer:
     )
 
 
-def _action_answer(action: Action, coupon: str | None, programme: Programme | None) -> ActionAnswer:
-    offer = programme.offers.get(action.offer) if programme and not action.is_control else None
-    terms: dict[str, object] = dict(offer.terms) if offer else {}
-    if offer and programme and offer.min_basket_micros:
-        terms["min_basket"] = Money(from_micros(offer.min_basket_micros, programme.currency), programme.currency)
-    kind = offer.kind if offer else "none"
+def _action_answer(action: Action, coupon: str | None, promised: Promise | None) -> ActionAnswer:
+    kind, terms = (promised.kind, dict(promised.terms)) if promised else ("none", {})
     return ActionAnswer(action.action_id, action.offer, action.channel, kind, terms, coupon)
 
 
@@ -212,7 +229,9 @@ def decision_record(decision: Decision, shop: Shop) -> DecisionRecord:
         context=dict(decision.context),
         contributions=tuple(
             Contribution(name, decision.context[name], round(effect, 4))
-            for name, effect in contributions(decision, programme, shop.champion_of(decision.policy_version))
+            for name, effect in explanation.contributions(
+                decision, programme, shop.champion_of(decision.policy_version)
+            )
         ),
         reward=_reward_answer(shop.ledger.reward(decision.decision_id), programme.currency),
     )

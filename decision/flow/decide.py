@@ -23,8 +23,6 @@ def decide(request: DecisionRequest, *, serving: Serving, ledger: Ledger, now: d
     IdempotencyMismatch : the id exists with another body.
     LedgerError : the ledger can't be read or written, or others kept getting there first.
     """
-    if earlier := ledger.decision(request.decision_id):
-        return _same(earlier, request)
     exhausted: frozenset[str] = frozenset()
     for _ in range(ATTEMPTS):
         customer = ledger.customer(request.customer_id, contacts_since=serving.programme.frequency_since(now))
@@ -35,10 +33,26 @@ def decide(request: DecisionRequest, *, serving: Serving, ledger: Ledger, now: d
             )
             return proposal.decision
         except Conflict as conflict:
-            if earlier := ledger.decision(request.decision_id):
-                return _same(earlier, request)
+            if earlier := recall(request.decision_id, fingerprint=request.fingerprint, ledger=ledger):
+                return earlier
             exhausted |= conflict.exhausted
     raise LedgerError(f"Expected decision {request.decision_id} to be written within {ATTEMPTS} attempts.")
+
+
+def recall(decision_id: str, *, fingerprint: str, ledger: Ledger) -> Decision | None:
+    """Return the decision that was made under an id before, or None.
+
+    Raises
+    ------
+    IdempotencyMismatch : it was asked for with another body.
+    """
+    earlier = ledger.decision(decision_id)
+    if earlier is not None and earlier.fingerprint != fingerprint:
+        raise IdempotencyMismatch(
+            f"Expected the body that decision {decision_id} was first asked with, found another.",
+            hint="Use a new id for a new question.",
+        )
+    return earlier
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +123,7 @@ def propose(
         coupon=explanation.coupon(action, request.decision_id, salt=programme.salt),
         redemption_cost_micros=cost.on_redemption_micros,
         redemption_share=cost.share_of_basket,
+        promise=explanation.promise(action, programme),
     )
     store, basket = request.store, request.order.total_micros
     return Proposal(
@@ -116,12 +131,3 @@ def propose(
         taken=guardrails.reservations(programme, action, store=store, basket_micros=basket, now=now),
         at_stake=guardrails.at_stake(programme, allowed, store=store, basket_micros=basket, now=now),
     )
-
-
-def _same(earlier: Decision, request: DecisionRequest) -> Decision:
-    if earlier.fingerprint != request.fingerprint:
-        raise IdempotencyMismatch(
-            f"Expected the body that decision {request.decision_id} was first asked with, found another.",
-            hint="Use a new id for a new question.",
-        )
-    return earlier

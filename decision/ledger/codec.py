@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from decision.records import ContextValue, Decision, Group, Outcome, Reason, Rejection, Reward, RewardStatus
+from decision.records import ContextValue, Decision, Group, Outcome, Promise, Reason, Rejection, Reward, RewardStatus
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -42,6 +42,7 @@ class DecisionBody(msgspec.Struct, frozen=True):
     coupon: str | None
     redemption_cost_micros: int = 0
     redemption_share: float = 0.0
+    promise: tuple[str, dict[str, Any]] | None = None
 
 
 _body_decoder = msgspec.json.Decoder(DecisionBody)
@@ -69,6 +70,7 @@ def decision_row(decision: Decision) -> tuple[Any, ...]:
         coupon=decision.coupon,
         redemption_cost_micros=decision.redemption_cost_micros,
         redemption_share=decision.redemption_share,
+        promise=None if decision.promise is None else (decision.promise.kind, dict(decision.promise.terms)),
     )
     return (
         decision.decision_id,
@@ -110,6 +112,7 @@ def decision_of(row: tuple[Any, ...]) -> Decision:
         coupon=body.coupon,
         redemption_cost_micros=body.redemption_cost_micros,
         redemption_share=body.redemption_share,
+        promise=None if body.promise is None else Promise(*body.promise),
     )
 
 

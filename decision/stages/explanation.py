@@ -1,4 +1,4 @@
-"""Why this customer got this answer, in codes and sentences; and the coupon that ties a redemption to it."""
+"""Why this customer got this answer, in codes and sentences; what it promises, and the coupon that redeems it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import base64
 import hashlib
 from collections.abc import Mapping
 
+from decision.money import from_micros
 from decision.programme.model import Programme
-from decision.records import Action, ContextValue, Decision, Group, Reason
+from decision.records import Action, ContextValue, Decision, Group, Promise, Reason
 from decision.serving import Champion, Serving, Valued
 
 Sentence = tuple[str, str]
@@ -67,6 +68,18 @@ def _lead(decision: Decision, context: Mapping[str, ContextValue], programme: Pr
     chosen = ids.index(decision.action_id)
     rival = 0 if chosen else 1 + int(value[1:].argmax())
     return float(value[chosen] - value[rival])
+
+
+def promise(action: Action, programme: Programme) -> Promise | None:
+    """Return what an action promises under the programme; None for control and for an offer that was dropped."""
+    offer = None if action.is_control else programme.offers.get(action.offer)
+    if offer is None:
+        return None
+    terms = dict(offer.terms)
+    if offer.min_basket_micros:
+        amount = from_micros(offer.min_basket_micros, programme.currency)
+        terms["min_basket"] = {"amount": str(amount), "currency": programme.currency}
+    return Promise(offer.kind, terms)
 
 
 def coupon(action: Action, decision_id: str, *, salt: str) -> str | None:

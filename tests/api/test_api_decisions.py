@@ -106,6 +106,40 @@ def test_a_decision_id_makes_a_retry_safe(client: FlaskClient, shop: Shop, clock
     assert shop.ledger.counts()["decisions"] == 2
 
 
+EDITS = [
+    {"percent = 10": "percent = 5"},
+    {"percent = 10": 'percent = 10\nmin_basket = "80"'},
+    {'kind = "percent_discount"\npercent = 10': 'kind = "points_multiplier"\nmultiplier = 2'},
+    {"[offers.discount]": "[offers.other]", "discount@on_page": "other@on_page"},
+    {'[features.tier]\ntype = "category"': "", "[features.age]": "[features.years]"},
+    {"[stores.hamburg]": "[stores.berlin]"},
+    {"[channels.sms]": "[channels.letter]", '"sms"': '"letter"'},
+    {'currency = "EUR"': 'currency = "CHF"'},
+]
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_retry_is_answered_as_before_whatever_the_programme_says_by_then(
+    client: FlaskClient, shop: Shop, home: Home, edit: dict[str, str]
+) -> None:
+    facts: dict[str, Any] = {"store": "hamburg", "features": {"tier": "gold", "age": 40}, "consent": {"sms": True}}
+    first = ask(client, {"Idempotency-Key": "k"}, **facts)
+    assert first["action"]["terms"] == {"percent": 10.0}
+    text = PROGRAMME
+    for old, new in edit.items():
+        assert old in text
+        text = text.replace(old, new, 1)
+    home.programme_path.write_text(text)
+    before = shop.serving.programme.digest
+    shop.refresh()
+    assert shop.serving.programme.digest != before
+    assert ask(client, {"Idempotency-Key": "k"}, **facts) == first
+    found = client.get(f"/v1/decisions/{first['decision_id']}").get_json()
+    assert {name: found[name] for name in first} == first
+    other = client.post("/v1/decisions", json=question(**facts, customer_id="c"), headers={"Idempotency-Key": "k"})
+    assert other.get_json()["type"] == "urn:encore:problem:idempotency-mismatch"
+
+
 def test_fifty_retries_at_once_are_one_decision(shop: Shop) -> None:
     app = create_app(shop)
     with ThreadPoolExecutor(16) as pool:

@@ -88,7 +88,7 @@ def test_the_question_and_the_event_are_of_the_shape_the_api_takes(home: Home) -
     ask, _, tell = curls(home)
     programme = home.programme()
     question = msgspec.json.decode(body_of(ask), type=DecisionQuestion)
-    asked = read_question(question, key=None, programme=programme)
+    asked = read_question(question, decision_id="d-1", fingerprint="", programme=programme)
     assert set(asked.features) <= set(programme.features)
     event = msgspec.json.decode(body_of(tell), type=Event)
     outcome = outcome_of(event, programme=programme, now=utc_now())

@@ -13,6 +13,7 @@ from decision.records import (
     Customer,
     Decision,
     Group,
+    Promise,
     Reason,
     Rejection,
     Reservation,
@@ -46,6 +47,7 @@ FULL = Decision(
     coupon="ABC",
     redemption_cost_micros=4_900_000,
     redemption_share=0.1,
+    promise=Promise("percent_discount", {"percent": 10.0, "min_basket": {"amount": "20.50", "currency": "EUR"}}),
 )
 
 

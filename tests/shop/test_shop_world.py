@@ -192,7 +192,8 @@ def test_the_body_is_read_at_the_door_as_the_request(shop: Shop, month: list[Arr
     for arrival in month[:50]:
         body = msgspec.json.encode(shop.body(arrival))
         question = msgspec.json.decode(body, type=DecisionQuestion)
-        read = read_question(question, key=None, programme=shop.programme)
+        decision_id = question.decision_id or ""
+        read = read_question(question, decision_id=decision_id, fingerprint="", programme=shop.programme)
         assert replace(read, fingerprint="") == replace(shop.request(arrival), fingerprint="")
     assert shop.request(month[0]).fingerprint != shop.request(month[1]).fingerprint
 
