@@ -200,8 +200,9 @@ class Promise:
 class Decision:
     """One ledger record: everything needed to answer again, to explain, and to learn.
 
-    What the offer promises and costs is written down as it was when it was given: the programme may change or drop it
-    later. `promise` is None for control, and in records that are older than it.
+    What the offer promises and costs, and the end of the attribution window, are written down as they were when it was
+    given: the programme may change or drop them later. `promise` is None for control; records that are older than a
+    field with a default lack it.
     """
 
     decision_id: str
@@ -228,6 +229,7 @@ class Decision:
     redemption_cost_micros: int = 0
     redemption_share: float = 0.0
     promise: Promise | None = None
+    window_ends_at: datetime | None = None
 
     @property
     def imported(self) -> bool:

@@ -164,6 +164,7 @@ def decided(action_id: str = "discount@on_page", *, at: datetime = NOW, **change
         redemption_cost_micros=cost.on_redemption_micros,
         redemption_share=cost.share_of_basket,
         promise=explanation.promise(action, shop),
+        window_ends_at=shop.window_ends_at(at),
     )
     return replace(blank, **changes)
 

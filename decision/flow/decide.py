@@ -124,6 +124,7 @@ def propose(
         redemption_cost_micros=cost.on_redemption_micros,
         redemption_share=cost.share_of_basket,
         promise=explanation.promise(action, programme),
+        window_ends_at=programme.window_ends_at(now),
     )
     store, basket = request.store, request.order.total_micros
     return Proposal(

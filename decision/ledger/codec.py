@@ -43,6 +43,7 @@ class DecisionBody(msgspec.Struct, frozen=True):
     redemption_cost_micros: int = 0
     redemption_share: float = 0.0
     promise: tuple[str, dict[str, Any]] | None = None
+    window_ends_at: int | None = None
 
 
 _body_decoder = msgspec.json.Decoder(DecisionBody)
@@ -71,6 +72,7 @@ def decision_row(decision: Decision) -> tuple[Any, ...]:
         redemption_cost_micros=decision.redemption_cost_micros,
         redemption_share=decision.redemption_share,
         promise=None if decision.promise is None else (decision.promise.kind, dict(decision.promise.terms)),
+        window_ends_at=None if decision.window_ends_at is None else to_us(decision.window_ends_at),
     )
     return (
         decision.decision_id,
@@ -113,6 +115,7 @@ def decision_of(row: tuple[Any, ...]) -> Decision:
         redemption_cost_micros=body.redemption_cost_micros,
         redemption_share=body.redemption_share,
         promise=None if body.promise is None else Promise(*body.promise),
+        window_ends_at=None if body.window_ends_at is None else from_us(body.window_ends_at),
     )
 
 

@@ -188,9 +188,13 @@ class Programme:
         """Return since when treatments count towards the frequency cap at a time."""
         return at - timedelta(days=self.guardrails.frequency_days)
 
+    def window_ends_at(self, decided_at: datetime) -> datetime:
+        """Return until when the orders of a customer count towards the reward of a decision."""
+        return decided_at + timedelta(days=self.attribution_window_days)
+
     def matures_at(self, decided_at: datetime) -> datetime:
         """Return when the reward of a decision is final: window plus the time refunds are waited for."""
-        return decided_at + timedelta(days=self.attribution_window_days + self.refund_window_days)
+        return self.window_ends_at(decided_at) + timedelta(days=self.refund_window_days)
 
     def contact_cost_micros(self, action: Action) -> int:
         """Return what making contact costs: the channel's price plus the offer's cost on contact."""

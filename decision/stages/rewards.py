@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from decision.money import MICROS
 from decision.programme.model import Goal, Programme
@@ -44,10 +44,11 @@ class _Order:
 def reward_of(decision: Decision, outcomes: Iterable[Outcome], *, programme: Programme, now: datetime) -> Reward:
     """Return the reward of a decision from all outcomes of its customer after it; others are ignored.
 
-    Orders count when they occur in (decided_at, decided_at + window]. Refunds and cancellations of those orders
-    count whenever they come. A fully refunded order is no repurchase; the flat cost of its redemption remains.
+    Orders count when they occur in (decided_at, window_ends_at], as it was when the decision was made. Refunds and
+    cancellations of those orders count whenever they come. A fully refunded order is no repurchase; the flat cost of
+    its redemption remains.
     """
-    end = decision.decided_at + timedelta(days=programme.attribution_window_days)
+    end = decision.window_ends_at or programme.window_ends_at(decision.decided_at)
     orders: dict[str, _Order] = {}
     coupon_held: dict[str, bool] = {}
     visited = False

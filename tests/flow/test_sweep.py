@@ -191,6 +191,16 @@ def test_offers_and_stores_may_be_dropped_while_decisions_are_open(ledger: Sqlit
     assert used(ledger) == (4.92, 1)
 
 
+@pytest.mark.parametrize("days", [7, 60])
+def test_a_window_that_is_changed_leaves_earlier_decisions_theirs(ledger: SqliteLedger, days: int) -> None:
+    given_shipping(ledger)
+    hear(ledger, bought(NOW + 20 * DAY), at=NOW + 21 * DAY)
+    changed = replace(SHOP, attribution_window_days=days)
+    hear(ledger, bought(NOW + 29 * DAY, "o-3"), at=NOW + 30 * DAY, shop=changed)
+    sweep(programme=changed, ledger=ledger, now=RIPE)
+    assert (reward(ledger).repurchased, reward(ledger).revenue_micros) == (True, micros(50.0))
+
+
 def test_more_decisions_than_a_batch_are_all_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from decision.flow import sweep as sweep_module
 

@@ -48,6 +48,7 @@ FULL = Decision(
     redemption_cost_micros=4_900_000,
     redemption_share=0.1,
     promise=Promise("percent_discount", {"percent": 10.0, "min_basket": {"amount": "20.50", "currency": "EUR"}}),
+    window_ends_at=NOW + 28 * DAY,
 )
 
 

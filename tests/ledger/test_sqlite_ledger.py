@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,21 @@ def test_the_database_is_durable(ledger: SqliteLedger) -> None:
     assert ledger._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert ledger._db.execute("PRAGMA synchronous").fetchone() == (2,)
     assert ledger._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+# A promise: what version 0.1.0 wrote first is read for ever. Fields that came later are empty.
+OLDEST_BODY = (
+    '{"trigger":"purchase","store":null,"order_id":"o-1","policy_version":"business_as_usual",'
+    '"allowed":["control","discount@on_page"],"distribution":[0.5,0.5],"context":{},"predictions":{},"rejected":[],'
+    '"reasons":[],"expires_at":1775044800000000,"contact_cost_micros":0,"fingerprint":"body","coupon":"COUPON",'
+    '"redemption_cost_micros":0,"redemption_share":0.1}'
+)
+
+
+def test_the_oldest_record_can_still_be_read(ledger: SqliteLedger) -> None:
+    ledger.record_decision(decided(), (), seen_version=0)
+    ledger._db.execute("UPDATE decisions SET body = ?", [OLDEST_BODY])
+    assert ledger.decision("d-1") == replace(decided(), promise=None, window_ends_at=None)
 
 
 def test_migrating_twice_is_harmless(ledger: SqliteLedger) -> None:

@@ -47,6 +47,12 @@ def test_the_window_is_open_at_its_start_and_closed_at_its_end(at: Any, counts: 
     assert money(found)[0] == (50.0 if counts else 0.0)
 
 
+def test_a_record_that_is_older_than_the_end_of_its_window_has_the_programmes() -> None:
+    old = replace(decided(), window_ends_at=None)
+    for last, counts in ((28 * DAY, True), (28 * DAY + SECOND, False)):
+        assert reward_of(old, [bought(NOW + last)], programme=programme(), now=NOW).repurchased is counts
+
+
 def test_the_order_that_triggered_the_decision_does_not_count() -> None:
     found = reward(bought(NOW + SECOND, "o-1"), refunded(NOW + DAY, "o-1"))
     assert (found.visited, found.repurchased, money(found)) == (False, False, (0.0, 0.0, 0.0, 0.0))
