@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from typing import Protocol
 
-from experiments.off_policy.estimate import Estimate, half_width, kish, two_sided
+import numpy as np
+
+from decision.errors import InvalidInput
+from experiments.off_policy.estimate import Estimate, kish
+from experiments.off_policy.intervals import INTERVALS, standard_error
 from experiments.off_policy.rounds import FloatArray, Rounds
 from experiments.off_policy.sums import Sums
 
@@ -14,8 +17,8 @@ from experiments.off_policy.sums import Sums
 class Estimator(Protocol):
     """Values a target policy on a log that another policy wrote."""
 
-    def estimate(self, rounds: Rounds, *, level: float = 0.95) -> Estimate:
-        """The target policy's value with a two-sided interval of confidence `level`."""
+    def estimate(self, rounds: Rounds, *, level: float = 0.95, interval: str = "asymptotic") -> Estimate:
+        """The target policy's value with a two-sided interval of confidence `level`, see `intervals.INTERVALS`."""
         ...
 
     def terms(self, rounds: Rounds) -> FloatArray:
@@ -26,8 +29,12 @@ class Estimator(Protocol):
         """Statistics of part of a log; add those of all parts and give them to `from_sums`."""
         ...
 
-    def from_sums(self, sums: Sums, *, level: float = 0.95) -> Estimate:
+    def from_sums(self, sums: Sums, *, level: float = 0.95, interval: str = "asymptotic") -> Estimate:
         """What `estimate` would answer for all the rounds behind `sums`."""
+        ...
+
+    def settled(self, sums: Sums) -> SmoothOfMeans:
+        """The estimator itself, or the candidate it chooses once it has seen these sums."""
         ...
 
 
@@ -40,11 +47,20 @@ class SmoothOfMeans(ABC):
 
     @abstractmethod
     def columns(self, rounds: Rounds) -> FloatArray:
-        """float[n, p], the per-round quantities; column 0 is the weight."""
+        """float[p, n], the per-round quantities; row 0 is the weight."""
 
     @abstractmethod
     def value(self, mean: FloatArray) -> tuple[float, FloatArray]:
         """The value at the columns' means float[p], and its gradient float[p] there."""
+
+    def contributions(self, rounds: Rounds) -> FloatArray:
+        """float[n] whose mean is the value, with what the estimator divides by held fixed."""
+        column: FloatArray = self.columns(rounds)[1]
+        return column
+
+    def settled(self, sums: Sums) -> SmoothOfMeans:
+        """The estimator itself: it has nothing to choose."""
+        return self
 
     def sums(self, rounds: Rounds) -> Sums:
         """The columns' sums, which add over parts of a log."""
@@ -53,26 +69,38 @@ class SmoothOfMeans(ABC):
     def terms(self, rounds: Rounds) -> FloatArray:
         """float[n], value plus influence: the mean is the value."""
         columns = self.columns(rounds)
-        mean: FloatArray = columns.mean(axis=0)
+        mean: FloatArray = columns.mean(axis=1)
         value, gradient = self.value(mean)
-        influence: FloatArray = value + (columns - mean) @ gradient
+        influence: FloatArray = value + gradient @ (columns - mean[:, None])
         return influence
 
-    def from_sums(self, sums: Sums, *, level: float = 0.95) -> Estimate:
-        """The value with the delta method's interval."""
-        value, gradient = self.value(sums.mean)
-        standard_error = math.sqrt(sums.variance_along(gradient) / sums.n)
-        half = half_width(standard_error, sums.n - 1, two_sided(level))
+    def from_sums(self, sums: Sums, *, level: float = 0.95, interval: str = "asymptotic") -> Estimate:
+        """The value with an interval; raises InvalidInput for an interval that `INTERVALS` doesn't hold."""
+        if interval not in INTERVALS:
+            raise InvalidInput(
+                f"interval must be one of {', '.join(INTERVALS)}, found {interval!r}.",
+                hint="The bootstrap reads the rounds again: call off_policy.bootstrap.",
+            )
+        value, gradient = self.value(sums.mean[0])
+        low, high = INTERVALS[interval](value, gradient, sums, level)
         return Estimate(
             value=value,
-            standard_error=standard_error,
-            low=value - half,
-            high=value + half,
+            standard_error=standard_error(gradient, sums),
+            low=low,
+            high=high,
             n=sums.n,
-            effective_sample_size=kish(sums.n * float(sums.mean[0]), sums.total_of_squares(0)),
+            effective_sample_size=kish(sums.n * float(sums.mean[0, 0]), sums.total_of_squares(0)),
             level=level,
         )
 
-    def estimate(self, rounds: Rounds, *, level: float = 0.95) -> Estimate:
+    def estimate(self, rounds: Rounds, *, level: float = 0.95, interval: str = "asymptotic") -> Estimate:
         """The value of `rounds.target` with a two-sided interval."""
-        return self.from_sums(self.sums(rounds), level=level)
+        return self.from_sums(self.sums(rounds), level=level, interval=interval)
+
+
+class MeanOfOne(SmoothOfMeans):
+    """An estimator that is the mean of its second column."""
+
+    def value(self, mean: FloatArray) -> tuple[float, FloatArray]:
+        """The mean of column 1."""
+        return float(mean[1]), np.array([0.0, 1.0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,13 +75,16 @@ class Rounds:
             self.propensity,
             "Use the propensity that was logged with the decision; a round without one can't be used.",
         )
-        _refuse(
-            self.target.min(axis=1) < 0,
-            "target must have no negative probability",
-            self.target.min(axis=1),
-            "Give the target policy's distribution over actions, not its values.",
-        )
-        sums = self.target.sum(axis=1)
+        # One pass each over the whole table; rows are looked at singly only where something is wrong.
+        if self.target.min() < 0:
+            lowest = self.target.min(axis=1)
+            _refuse(
+                lowest < 0,
+                "target must have no negative probability",
+                lowest,
+                "Give the target policy's distribution over actions, not its values.",
+            )
+        sums = self.target @ np.ones(n_actions)
         _refuse(
             np.asarray(np.abs(sums - 1) > ROW_SUM_TOLERANCE),
             f"each row of target must sum to 1 within {ROW_SUM_TOLERANCE:g}",
@@ -96,10 +100,19 @@ class Rounds:
         """K, the number of actions."""
         return int(self.target.shape[1])
 
-    @property
+    @cached_property
     def weight(self) -> FloatArray:
         """float[n], the importance weight: target probability of the logged action / propensity."""
         return self.of_logged(self.target) / self.propensity
+
+    @cached_property
+    def _expected(self) -> FloatArray:
+        expected: FloatArray = np.einsum("ij,ij->i", self.target, self.require_q_hat("the direct method"))
+        return expected
+
+    @cached_property
+    def _residual(self) -> FloatArray:
+        return self.reward - self.of_logged(self.require_q_hat("a doubly robust estimator"))
 
     def of_logged(self, table: FloatArray) -> FloatArray:
         """float[n], the column of float[n, K] `table` that belongs to each logged action."""
@@ -113,6 +126,16 @@ class Rounds:
                 hint="Predict it out of fold with off_policy.reward_model.cross_fit, or use ips or snips.",
             )
         return self.q_hat
+
+    def expected(self, reader: str) -> FloatArray:
+        """float[n], sum_a target(a) q_hat(a): what the reward model expects of the target policy."""
+        self.require_q_hat(reader)
+        return self._expected
+
+    def residual(self, reader: str) -> FloatArray:
+        """float[n], the logged reward less the reward model's prediction for the logged action."""
+        self.require_q_hat(reader)
+        return self._residual
 
     def with_target(self, target: FloatArray) -> Rounds:
         """The same log with another target policy, float[n, K]."""
@@ -140,13 +163,14 @@ def _floats(name: str, value: FloatArray, shape: tuple[int | None, ...]) -> Floa
             f"{name} must have shape [{wanted}], found {list(array.shape)}.",
             hint="Give one row for every round and, in a table, one column for every action.",
         )
-    largest = np.abs(array).reshape(len(array), -1).max(axis=1)
-    _refuse(
-        ~np.isfinite(largest),
-        f"{name} must be finite",
-        largest,
-        "Leave out rounds whose values are missing; a reward that has not matured is not a 0.",
-    )
+    if not np.isfinite(array @ np.ones(array.shape[1]) if array.ndim == 2 else array).all():
+        largest = np.abs(array).reshape(len(array), -1).max(axis=1)
+        _refuse(
+            ~np.isfinite(largest),
+            f"{name} must be finite",
+            largest,
+            "Leave out rounds whose values are missing; a reward that has not matured is not a 0.",
+        )
     return array
 
 

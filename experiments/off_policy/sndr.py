@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.off_policy.dm import predicted_value
-from experiments.off_policy.dr import residual
 from experiments.off_policy.estimator import SmoothOfMeans
 from experiments.off_policy.rounds import FloatArray, Rounds
 from experiments.off_policy.snips import positive_weight
@@ -24,7 +22,12 @@ class Sndr(SmoothOfMeans):
     def columns(self, rounds: Rounds) -> FloatArray:
         """Weight, the expectation, and the weighted residual."""
         weight = rounds.weight
-        return np.column_stack([weight, predicted_value(rounds, "sndr"), weight * residual(rounds, "sndr")])
+        return np.stack([weight, rounds.expected("sndr"), weight * rounds.residual("sndr")])
+
+    def contributions(self, rounds: Rounds) -> FloatArray:
+        """float[n], the expectation plus weight * residual / mean weight."""
+        weight = rounds.weight / positive_weight(np.array([rounds.weight.mean()]), "sndr")
+        return rounds.expected("sndr") + weight * rounds.residual("sndr")
 
     def value(self, mean: FloatArray) -> tuple[float, FloatArray]:
         """The mean expectation plus the ratio of weighted residual to weight."""

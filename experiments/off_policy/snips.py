@@ -21,7 +21,12 @@ class Snips(SmoothOfMeans):
     def columns(self, rounds: Rounds) -> FloatArray:
         """Weight, and weight * reward."""
         weight = rounds.weight
-        return np.column_stack([weight, weight * rounds.reward])
+        return np.stack([weight, weight * rounds.reward])
+
+    def contributions(self, rounds: Rounds) -> FloatArray:
+        """float[n], weight * reward / mean weight."""
+        weight = rounds.weight
+        return weight * rounds.reward / positive_weight(np.array([weight.mean()]), "snips")
 
     def value(self, mean: FloatArray) -> tuple[float, FloatArray]:
         """Their ratio."""

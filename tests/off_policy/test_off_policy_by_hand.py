@@ -38,7 +38,6 @@ def test_values_equal_loops(rounds: Rounds) -> None:
         "dr": (model + werror) / n,
         "sndr": model / n + werror / w,
     }
-    assert set(by_hand) == set(ESTIMATORS)
     for name, value in by_hand.items():
         assert ESTIMATORS[name].estimate(rounds).value == pytest.approx(value, rel=1e-12), name
 
