@@ -1,15 +1,14 @@
-"""Connections to a SQLite ledger: one a thread, handed on when the thread ends; writers queue on a file lock.
+"""Connections to a SQLite ledger: one a thread, handed on when the thread ends; writers take turns.
 
-SQLite's own busy handler sleeps and retries, so that an unlucky writer waits seconds while others pass it; the lock
-before BEGIN IMMEDIATE serves writers in turn, across processes.
+SQLite's own busy handler sleeps and retries, so that an unlucky writer waits seconds while others pass it. Before
+BEGIN IMMEDIATE the threads of a process wait for each other, and then for a lock on a file that processes share.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from decision.errors import LedgerError
+from decision.locks import FileLock
+
+# How long a writer waits for her turn. Where a caller waits for an answer, another one must come before that.
+PATIENCE = 30.0
+CALLERS_PATIENCE = 2.0
 
 
 class _Connection(sqlite3.Connection):
@@ -35,50 +39,73 @@ def _failed(error: sqlite3.Error) -> LedgerError:
     )
 
 
-def lock_of(path: Path) -> int:
-    """Return a descriptor of the lock file that writers of a ledger queue on."""
-    return os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+class Turns:
+    """The turns of the writers of a ledger."""
 
+    def __init__(self, path: Path) -> None:
+        """Take turns with every other process that writes to the ledger at `path`."""
+        self._path = path.with_name(f"{path.name}.lock")
+        self._own = threading.Lock()
+        self._shared: FileLock | None = None
 
-@contextmanager
-def queued(lock: int) -> Iterator[None]:
-    """Wait for the lock behind a descriptor, and hold it meanwhile."""
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(lock, fcntl.LOCK_UN)
+    @contextmanager
+    def taken(self, *, patience: float = PATIENCE) -> Iterator[None]:
+        """Wait for the writers before, and keep the next ones waiting.
 
-
-class _Line:
-    """A connection and the descriptor of the lock file that its writes queue on."""
-
-    def __init__(self, path: Path, *, synchronous: str) -> None:
-        self.lock = lock_of(path)
-        # A line outlives its thread and is then another's, so that threads that come and go leak no descriptors.
+        Raises
+        ------
+        LedgerError : the turn has not come within `patience` seconds.
+        """
+        until = time.monotonic() + patience
+        if not self._own.acquire(timeout=patience):
+            raise self._late(patience)
         try:
-            self.connection = sqlite3.connect(
-                path, timeout=30.0, isolation_level=None, check_same_thread=False, factory=_Connection
-            )
-        except sqlite3.Error as error:
-            raise _failed(error) from error
-        self.connection.execute("PRAGMA journal_mode = WAL")
-        self.connection.execute(f"PRAGMA synchronous = {synchronous}")
-        self.connection.execute("PRAGMA cache_size = -16000")
+            lock = self._shared = self._shared or FileLock(self._path)
+            if not lock.acquire(patience=max(until - time.monotonic(), 0.0)):
+                raise self._late(patience)
+            try:
+                yield
+            finally:
+                lock.release()
+        finally:
+            self._own.release()
 
-    def __del__(self) -> None:
-        os.close(self.lock)
+    def _late(self, patience: float) -> LedgerError:
+        return LedgerError(
+            f"Expected to write to the ledger within {patience:g} s, found another writer who does not come to an end.",
+            hint=f"Which process holds {self._path}?",
+        )
+
+    def close(self) -> None:
+        """Let go of the lock file, unless a writer is at it."""
+        if self._own.acquire(blocking=False):
+            self._shared = None
+            self._own.release()
+
+
+def _connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
+    # A connection outlives its thread and is then another's, so that threads that come and go leak no descriptors.
+    try:
+        connection = sqlite3.connect(
+            path, timeout=CALLERS_PATIENCE, isolation_level=None, check_same_thread=False, factory=_Connection
+        )
+    except sqlite3.Error as error:
+        raise _failed(error) from error
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute("PRAGMA cache_size = -16000")
+    return connection
 
 
 class _Lease:
-    """What a thread holds of a line: at the thread's end the line becomes idle."""
+    """What a thread holds of a connection: at the thread's end the connection becomes idle."""
 
-    def __init__(self, line: _Line, idle: deque[_Line]) -> None:
-        self.line = line
+    def __init__(self, connection: sqlite3.Connection, idle: deque[sqlite3.Connection]) -> None:
+        self.connection = connection
         self._idle = idle
 
     def __del__(self) -> None:
-        self._idle.append(self.line)
+        self._idle.append(self.connection)
 
 
 class Connections:
@@ -89,35 +116,31 @@ class Connections:
         self._path = path
         self._synchronous = "FULL" if durable else "OFF"
         self._local = threading.local()
-        self._idle: deque[_Line] = deque()
-
-    @property
-    def _line(self) -> _Line:
-        lease: _Lease | None = getattr(self._local, "lease", None)
-        if lease is None:
-            try:
-                line = self._idle.pop()
-            except IndexError:
-                line = _Line(self._path, synchronous=self._synchronous)
-            lease = self._local.lease = _Lease(line, self._idle)
-        return lease.line
+        self._idle: deque[sqlite3.Connection] = deque()
+        self.turns = Turns(path)
 
     @property
     def db(self) -> sqlite3.Connection:
         """Return this thread's connection."""
-        return self._line.connection
+        lease: _Lease | None = getattr(self._local, "lease", None)
+        if lease is None:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = _connect(self._path, synchronous=self._synchronous)
+            lease = self._local.lease = _Lease(connection, self._idle)
+        return lease.connection
 
     @contextmanager
-    def queued(self) -> Iterator[None]:
-        """Wait for all writers before, and keep the next ones waiting."""
-        with queued(self._line.lock):
-            yield
+    def transaction(self, *, patience: float = PATIENCE) -> Iterator[sqlite3.Connection]:
+        """Write: what is executed inside is committed when the block ends, or not at all when it fails.
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write: what is executed inside is committed when the block ends, or not at all when it fails."""
+        Raises
+        ------
+        LedgerError : the turn to write has not come within `patience` seconds, or SQLite refuses.
+        """
         db = self.db
-        with self.queued():
+        with self.turns.taken(patience=patience):
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
@@ -132,4 +155,5 @@ class Connections:
         """Close this thread's connection and those of threads that have ended."""
         self._local.lease = None
         while self._idle:
-            self._idle.pop().connection.close()
+            self._idle.pop().close()
+        self.turns.close()

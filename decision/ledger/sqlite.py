@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -29,7 +28,7 @@ from decision.ledger.codec import (
     reward_row,
     to_us,
 )
-from decision.ledger.connection import Connections, lock_of, queued
+from decision.ledger.connection import CALLERS_PATIENCE, PATIENCE, Connections, Turns
 from decision.ledger.migrations import STEPS, applied, check_not_newer, migrate
 from decision.records import CONTROL, Consent, Customer, Decision, Outcome, Reservation, Reward, RewardStatus
 from decision.stages.events import applied_to
@@ -42,6 +41,8 @@ _N_DECISION = len(DECISION_COLUMNS.split(","))
 _ALWAYS = -(2**63)
 # A long import must not keep the till waiting for its lock.
 IMPORT_CHUNK = 500
+# Another process may be upgrading a large ledger just now.
+UPGRADE_PATIENCE = 600.0
 
 
 class SqliteLedger:
@@ -61,7 +62,7 @@ class SqliteLedger:
         check_not_newer(self._db, path)
         if applied(self._db) != list(STEPS):
             # Another process may be at it just now.
-            with self._connections.queued():
+            with self._connections.turns.taken(patience=UPGRADE_PATIENCE):
                 upgraded = applied(self._db) == list(STEPS)
             if not upgraded:
                 raise LedgerError(f"Expected an up-to-date ledger at {path}.", hint="Run `encore upgrade`.")
@@ -70,20 +71,16 @@ class SqliteLedger:
     def create(cls, path: Path, *, durable: bool = True) -> SqliteLedger:
         """Create or upgrade the ledger at `path` and open it; others wait until it is done."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = lock_of(path)
-        try:
-            with queued(lock):
-                migrate(path)
-        finally:
-            os.close(lock)
+        with Turns(path).taken(patience=UPGRADE_PATIENCE):
+            migrate(path)
         return cls(path, durable=durable)
 
     @property
     def _db(self) -> sqlite3.Connection:
         return self._connections.db
 
-    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
-        return self._connections.transaction()
+    def _transaction(self, *, patience: float = PATIENCE) -> AbstractContextManager[sqlite3.Connection]:
+        return self._connections.transaction(patience=patience)
 
     def close(self) -> None:
         """Close this thread's connection and those of threads that have ended."""
@@ -143,7 +140,7 @@ class SqliteLedger:
         at_stake: Sequence[Reservation] = (),
     ) -> None:
         """See `Ledger.record_decision`."""
-        with self._transaction() as db:
+        with self._transaction(patience=CALLERS_PATIENCE) as db:
             if _version(db, decision.customer_id) != seen_version:
                 raise Conflict(f"Customer {decision.customer_id} has had another decision meanwhile.")
             if full := self._full((*reservations, *at_stake)):
@@ -177,7 +174,7 @@ class SqliteLedger:
     def record_outcomes(self, outcomes: Sequence[Outcome], *, now: datetime) -> int:
         """See `Ledger.record_outcomes`."""
         new = 0
-        with self._transaction() as db:
+        with self._transaction(patience=CALLERS_PATIENCE) as db:
             for outcome in outcomes:
                 cursor = db.execute(
                     "INSERT INTO outcomes (message_id, name, customer_id, occurred_at, received_at, properties) "

@@ -1,6 +1,7 @@
 """`POST` and `GET /v1/decisions` as the checkout sees them."""
 
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +13,7 @@ from decision.api import create_app
 from decision.errors import LedgerError
 from decision.flow.promotion import promote
 from decision.flow.sweep import sweep
+from decision.locks import FileLock
 from decision.records import CONTROL, Group
 from decision.wiring import Home, Shop
 from tests import support
@@ -272,6 +274,17 @@ def test_a_fault_answers_control_and_is_counted(
     monkeypatch.undo()
     assert shop.ledger.decision("d-1") is None
     assert client.get("/readyz").get_json()["faults"] == {type(error).__name__: 1}
+
+
+def test_the_till_does_not_wait_for_a_writer_that_was_stopped(client: FlaskClient, shop: Shop) -> None:
+    stopped = FileLock(shop.home.ledger_path.with_name("ledger.db.lock"))
+    assert stopped.acquire(patience=0.0)
+    began = time.monotonic()
+    answer = ask(client, decision_id="d-1")
+    assert (answer["reasons"][0]["code"], answer["recorded"]) == ("fault", False)
+    assert time.monotonic() - began < 4.0
+    stopped.release()
+    assert ask(client, decision_id="d-1")["recorded"]
 
 
 def test_after_a_fault_the_same_id_is_decided(client: FlaskClient, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from decision.errors import LedgerError
-from decision.ledger import migrations
+from decision.ledger import migrations, sqlite
 from decision.ledger.sqlite import SqliteLedger
+from decision.locks import FileLock
 from decision.wiring import Home
 from tests.support import NOW, bought, decided
 
@@ -175,6 +177,34 @@ def test_threads_that_come_and_go_leak_no_descriptors(ledger: SqliteLedger) -> N
     gc.collect()
     assert descriptors(ledger.path) == 0
     assert ledger.cursor("x") == 9, "a closed ledger opens again when it is asked"
+
+
+def test_a_writer_that_does_not_come_to_an_end_is_not_waited_for(
+    ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "CALLERS_PATIENCE", 0.1)
+    stopped = FileLock(Path(f"{ledger.path}.lock"))
+    assert stopped.acquire(patience=0.0)
+    for _ in range(3):
+        began = time.monotonic()
+        with pytest.raises(LedgerError, match=r"within 0\.1 s"):
+            ledger.record_decision(decided(), (), seen_version=0)
+        with pytest.raises(LedgerError, match="another writer"):
+            ledger.record_outcomes([bought(NOW)], now=NOW)
+        assert time.monotonic() - began < 2.0
+    stopped.release()
+    ledger.record_decision(decided(), (), seen_version=0)
+    assert ledger.record_outcomes([bought(NOW)], now=NOW) == 1
+
+
+def test_threads_of_one_process_give_up_as_well(ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "CALLERS_PATIENCE", 0.1)
+    with ledger._transaction(), ThreadPoolExecutor(3) as pool:
+        late = [pool.submit(ledger.record_outcomes, [bought(NOW)], now=NOW) for _ in range(3)]
+        for one in late:
+            with pytest.raises(LedgerError, match="another writer"):
+                one.result(timeout=5)
+    assert ledger.record_outcomes([bought(NOW)], now=NOW) == 1
 
 
 def test_a_writer_that_is_stopped_holds_up_no_reader(ledger: SqliteLedger) -> None:
