@@ -161,6 +161,11 @@ def learn(home: Home, once: bool, every: float) -> None:
 
 
 def _round(home: Home, ledger: Ledger) -> None:
+    with home.learning():
+        _mature_and_learn(home, ledger)
+
+
+def _mature_and_learn(home: Home, ledger: Ledger) -> None:
     programme, now = home.programme(), utc_now()
     swept = sweep(programme=programme, ledger=ledger, now=now)
     if version := champion_version(ledger):

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from decision.bundle.store import BundleStore
-from decision.errors import EncoreError
+from decision.errors import EncoreError, LedgerError
 from decision.flow.promotion import champion_version
 from decision.ledger.base import Ledger
 from decision.ledger.sqlite import SqliteLedger
+from decision.locks import FileLock
 from decision.programme.model import Programme
 from decision.programme.read import load_programme
 from decision.serving import Champion, Serving, champion_from
 
 log = logging.getLogger("encore")
 REFRESH_SECONDS = 0.5
+LEARNERS_PATIENCE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,25 @@ class Home:
     def programme(self) -> Programme:
         """Read the programme. Raises `NotFound` or `InvalidProgramme`."""
         return load_programme(self.programme_path)
+
+    @contextmanager
+    def learning(self) -> Iterator[None]:
+        """Keep other learners out for a round: what one reads and then writes, another must not write meanwhile.
+
+        Raises
+        ------
+        LedgerError : another learner is at it, and did not end its round within `LEARNERS_PATIENCE` seconds.
+        """
+        lock = FileLock(self.root / "learn.lock")
+        if not lock.acquire(patience=LEARNERS_PATIENCE):
+            raise LedgerError(
+                f"Expected no other learner in {self.root}, found one at work for more than {LEARNERS_PATIENCE:g} s.",
+                hint="One `encore learn` does all the work of a home.",
+            )
+        try:
+            yield
+        finally:
+            lock.release()
 
     def ledger(self) -> SqliteLedger:
         """Open the ledger, creating it where there is none."""

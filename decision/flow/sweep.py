@@ -1,4 +1,7 @@
-"""The use case: time passes. Rewards mature and are reversed by refunds; budgets of expired offers come back."""
+"""The use case: time passes. Rewards mature and are reversed by refunds; budgets of expired offers come back.
+
+A reward is read, computed and written in steps: whoever calls this sees to it that nobody else does meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from datetime import datetime, timedelta
 
 from decision.ledger.base import Ledger, Settlement
 from decision.programme.model import Programme
-from decision.records import Decision, Reward
+from decision.records import Decision, Reward, RewardStatus
 from decision.stages.rewards import reward_of
 
 CURSOR = "rewards"
@@ -56,6 +59,9 @@ def _write(decisions: Iterable[Decision], *, programme: Programme, ledger: Ledge
         outcomes = ledger.outcomes_of(decision.customer_id, start=decision.decided_at, end=decision.matures_at + LATE)
         reward = reward_of(decision, outcomes, programme=programme, now=now)
         before = ledger.reward(decision.decision_id)
+        if before is not None and before.status is RewardStatus.FINAL:
+            # Final for good, also when a clock is set back: nothing would ever make it final again.
+            reward = replace(reward, status=RewardStatus.FINAL)
         if before is not None and replace(before, computed_at=now) == reward:
             continue
         rewards.append(reward)

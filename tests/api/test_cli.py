@@ -4,15 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from decision import wiring
 from decision.cli import main
 from decision.flow.promotion import champion_version, promote
 from decision.ledger.sqlite import SqliteLedger
+from decision.locks import FileLock
 from decision.wiring import Home
 from tests import support
 from tests.support import DAY, NOW, PROGRAMME
@@ -111,6 +114,22 @@ def test_learn_once(home: Home) -> None:
     assert encore(home, "learn", "--once").output == ""
     home.programme_path.write_text("broken")
     assert encore(home, "learn", "--once").exit_code == 2
+
+
+def test_of_two_learners_the_second_waits_then_says_who_is_in_the_way(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.ledger().record_decision(support.decided(at=NOW - 1_000 * DAY), (), seen_version=0)
+    other = FileLock(home.root / "learn.lock")
+    assert other.acquire(patience=0.0)
+    monkeypatch.setattr(wiring, "LEARNERS_PATIENCE", 0.1)
+    done = encore(home, "learn", "--once")
+    assert (done.exit_code, "found one at work" in done.stderr) == (2, True)
+    assert home.ledger().counts()["rewards"] == 0
+    monkeypatch.setattr(wiring, "LEARNERS_PATIENCE", 30.0)
+    threading.Timer(0.2, other.release).start()
+    done = encore(home, "learn", "--once")
+    assert (done.exit_code, "1 rewards" in done.output) == (0, True)
 
 
 def test_upgrade_is_harmless(home: Home) -> None:

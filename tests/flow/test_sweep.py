@@ -90,6 +90,15 @@ def test_a_late_refund_revises_a_final_reward_and_both_are_kept(ledger: SqliteLe
     assert [row["repurchased"] for row in ledger.rows("rewards")] == [1, 0]
 
 
+def test_a_final_reward_stays_final_when_the_clock_is_set_back(ledger: SqliteLedger) -> None:
+    given_shipping(ledger)
+    sweep(programme=SHOP, ledger=ledger, now=RIPE)
+    hear(ledger, bought(NOW + DAY), at=RIPE - SECOND)
+    assert (reward(ledger).status, reward(ledger).repurchased) == (RewardStatus.FINAL, True)
+    hear(ledger, refunded(NOW + 2 * DAY), at=RIPE + DAY)
+    assert (reward(ledger).status, reward(ledger).repurchased) == (RewardStatus.FINAL, False)
+
+
 def test_an_order_is_reward_of_every_decision_whose_window_holds_it(ledger: SqliteLedger) -> None:
     serving = Serving(SHOP, None)
     for n, at in enumerate((NOW, NOW + 10 * DAY, NOW + 20 * DAY)):
