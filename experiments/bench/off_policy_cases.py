@@ -88,7 +88,7 @@ class Case:
     def interval(self, name: str) -> tuple[float, float]:
         """Return our bootstrap interval by the peer's recipe, for one of its estimators."""
         estimator = _named(name)
-        settled = estimator.settled(estimator.sums(self.rounds))
+        settled = estimator.settled(self.rounds)
         recipe = self.expected["bootstrap"]
         values = settled.contributions(self.rounds)
         return resampled_mean(values, seed=recipe["seed"], replicates=recipe["n"], level=0.95)

@@ -49,13 +49,13 @@ class Resamples:
 
     @classmethod
     def of(cls, columns: FloatArray, *, seed: int, replicates: int, start: int = 0) -> Resamples:
-        """Resample float[p, n] columns of rounds number `start` and following; `replicates` in steps of 16."""
+        """Resample float[n, p] columns of rounds number `start` and following; `replicates` in steps of 16."""
         if replicates < DRAWS_A_STEP or replicates % DRAWS_A_STEP:
             raise InvalidInput(
                 f"replicates must be a multiple of {DRAWS_A_STEP}, found {replicates}.", hint="Take 400 or 2,000."
             )
-        n = columns.shape[1]
-        with_one = np.vstack([np.ones(n), columns])
+        n = len(columns)
+        with_one = np.vstack([np.ones(n), columns.T])
         totals = np.zeros((replicates, len(with_one)))
         for first in range(0, n, ROUNDS_AT_ONCE):
             part = with_one[:, first : first + ROUNDS_AT_ONCE]
@@ -103,12 +103,12 @@ def bootstrap(
     InvalidInput : replicates is not a multiple of 16.
     """
     summed = {name: estimator.sums(rounds) for name, estimator in estimators.items()}
-    settled = {name: estimators[name].settled(sums) for name, sums in summed.items()}
+    settled = {name: estimator.settled(rounds) for name, estimator in estimators.items()}
     columns = {name: estimator.columns(rounds) for name, estimator in settled.items()}
-    drawn = Resamples.of(np.concatenate(list(columns.values())), seed=seed, replicates=replicates)
+    drawn = Resamples.of(np.concatenate(list(columns.values()), axis=1), seed=seed, replicates=replicates)
     found, place = {}, 0
     for name, own in columns.items():
-        at = slice(place, place := place + len(own))
+        at = slice(place, place := place + own.shape[1])
         plain = estimators[name].from_sums(summed[name], level=level)
         found[name] = _estimate(plain, drawn, settled[name], at) if len(rounds) > 1 else plain
     return found

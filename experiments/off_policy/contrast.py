@@ -22,7 +22,8 @@ class Contrast:
     tends to be too low.
 
     `lower_bound` lies below the true gain with confidence `level`; `low` and `high` enclose it with
-    confidence `level`. `clusters` is the number of independent groups (of rounds, without ids).
+    confidence `level`. The standard error is at least the pooled one, see `intervals.careful`.
+    `clusters` is the number of independent groups (of rounds, without ids).
     """
 
     gain: float
@@ -56,11 +57,12 @@ def contrast(
     ------
     InvalidInput : shapes differ, or a level outside (0, 1).
     """
-    term = estimator.terms(rounds) - estimator.terms(rounds.with_target(champion))
+    ours, theirs = (_settled(estimator, log) for log in (rounds, rounds.with_target(champion)))
+    term = ours.term - theirs.term
     gain = float(term.mean())
     deviation = _by_cluster(term - gain, cluster)
     groups = len(deviation)
-    error = _standard_error(deviation, len(term))
+    error = _standard_error(deviation, len(term)) * _carefulness(term - gain, ours, theirs)
     half = half_width(error, groups - 1, two_sided(level))
     return Contrast(
         gain=gain,
@@ -72,6 +74,28 @@ def contrast(
         n=len(term),
         clusters=groups,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Settled:
+    """float[n] each: an estimator's terms, the weights it uses, and the errors that they multiply."""
+
+    term: FloatArray
+    weight: FloatArray
+    error: FloatArray
+
+
+def _settled(estimator: Estimator, rounds: Rounds) -> _Settled:
+    chosen = estimator.settled(rounds)
+    columns = chosen.columns(rounds)
+    return _Settled(chosen.terms_of(columns), columns[:, 0], columns[:, -1])
+
+
+def _carefulness(deviation: FloatArray, ours: _Settled, theirs: _Settled) -> float:
+    """What `intervals.careful` multiplies a standard error by; the weights differ, the errors are the same."""
+    difference, seen = ours.weight - theirs.weight, float(deviation @ deviation)
+    pooled = float(difference @ difference) * float(ours.error.var())
+    return max(1.0, math.sqrt(pooled / seen)) if seen > 0 else 1.0
 
 
 def _by_cluster(deviation: FloatArray, cluster: NDArray[np.generic] | None) -> FloatArray:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.off_policy.estimator import SmoothOfMeans
-from experiments.off_policy.rounds import FloatArray
+from experiments.off_policy.rounds import FloatArray, beside
 
 
-def controlled_columns(weight: FloatArray, term: FloatArray) -> FloatArray:
-    """float[4, n]: weight, term, weight^2 and weight * term; `Controlled` reads their means."""
-    return np.stack([weight, term, weight * weight, weight * term])
+def controlled_columns(weight: FloatArray, term: FloatArray, error: FloatArray) -> FloatArray:
+    """float[n, 5]: weight, term, weight^2, weight * term, and error; `Controlled` reads their means."""
+    return beside(weight, term, weight * weight, weight * term, error)
 
 
 class Controlled(SmoothOfMeans):
@@ -22,11 +22,11 @@ class Controlled(SmoothOfMeans):
 
     def value(self, mean: FloatArray) -> tuple[float, FloatArray]:
         """The regression estimate; the gradient counts the slope's own error in."""
-        weight, term, square, cross = (float(number) for number in mean)
+        weight, term, square, cross = (float(number) for number in mean[:4])
         spread, miss = square - weight * weight, weight - 1
         if not spread > 1e-12 * square:
-            return term, np.array([0.0, 1.0, 0.0, 0.0])
+            return term, np.array([0.0, 1.0, 0.0, 0.0, 0.0])
         slope = (cross - weight * term) / spread
         by_weight = -slope - miss * (2 * weight * slope - term) / spread
-        gradient = [by_weight, 1 + miss * weight / spread, miss * slope / spread, -miss / spread]
+        gradient = [by_weight, 1 + miss * weight / spread, miss * slope / spread, -miss / spread, 0.0]
         return term - slope * miss, np.array(gradient)

@@ -15,9 +15,9 @@ class ControlledDr(Controlled):
     """dr less its regression on the weight, which takes out a reward model that is wrong everywhere alike."""
 
     def columns(self, rounds: Rounds) -> FloatArray:
-        """The weight and dr's term, with their products."""
-        term = rounds.expected("controlled_dr") + rounds.weight * rounds.residual("controlled_dr")
-        return controlled_columns(rounds.weight, term)
+        """The weight and dr's term, with their products, and the model's error."""
+        error = rounds.residual("controlled_dr")
+        return controlled_columns(rounds.weight, rounds.expected("controlled_dr") + rounds.weight * error, error)
 
     def contributions(self, rounds: Rounds) -> FloatArray:
         """float[n], the terms: there is nothing that it divides by."""

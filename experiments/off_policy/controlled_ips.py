@@ -15,8 +15,8 @@ class ControlledIps(Controlled):
     """ips less its regression on the weight: the regression estimator of Hesterberg (1995)."""
 
     def columns(self, rounds: Rounds) -> FloatArray:
-        """The weight and weight * reward, with their products."""
-        return controlled_columns(rounds.weight, rounds.weight * rounds.reward)
+        """The weight and weight * reward, with their products, and the reward."""
+        return controlled_columns(rounds.weight, rounds.weight * rounds.reward, rounds.reward)
 
     def contributions(self, rounds: Rounds) -> FloatArray:
         """float[n], the terms: there is nothing that it divides by."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.off_policy.estimator import MeanOfOne
-from experiments.off_policy.rounds import FloatArray, Rounds
+from experiments.off_policy.rounds import FloatArray, Rounds, beside
 
 
 @dataclass(frozen=True)
@@ -19,5 +19,5 @@ class Dm(MeanOfOne):
     """
 
     def columns(self, rounds: Rounds) -> FloatArray:
-        """Weight, and what the model expects of the target."""
-        return np.stack([rounds.weight, rounds.expected("dm")])
+        """Weight, what the model expects of the target, and no error: the model is believed."""
+        return beside(rounds.weight, rounds.expected("dm"), np.zeros(len(rounds)))

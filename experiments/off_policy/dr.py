@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from experiments.off_policy.estimator import MeanOfOne
-from experiments.off_policy.rounds import FloatArray, Rounds
+from experiments.off_policy.rounds import FloatArray, Rounds, beside
 from experiments.off_policy.shrinkage import Shrink, unchanged
 
 
@@ -22,6 +20,7 @@ class Dr(MeanOfOne):
     shrink: Shrink = unchanged
 
     def columns(self, rounds: Rounds) -> FloatArray:
-        """Weight, and the corrected expectation."""
+        """Weight, the corrected expectation, and the model's error."""
         weight = self.shrink(rounds.weight)
-        return np.stack([weight, rounds.expected("dr") + weight * rounds.residual("dr")])
+        error = rounds.residual("dr")
+        return beside(weight, rounds.expected("dr") + weight * error, error)

@@ -17,7 +17,7 @@ from experiments.off_policy.sums import Sums
 class Estimator(Protocol):
     """Values a target policy on a log that another policy wrote."""
 
-    def estimate(self, rounds: Rounds, *, level: float = 0.95, interval: str = "asymptotic") -> Estimate:
+    def estimate(self, rounds: Rounds, *, level: float = 0.95, interval: str = "careful") -> Estimate:
         """The target policy's value with a two-sided interval of confidence `level`, see `intervals.INTERVALS`."""
         ...
 
@@ -29,12 +29,12 @@ class Estimator(Protocol):
         """Statistics of part of a log; add those of all parts and give them to `from_sums`."""
         ...
 
-    def from_sums(self, sums: Sums, *, level: float = 0.95, interval: str = "asymptotic") -> Estimate:
+    def from_sums(self, sums: Sums, *, level: float = 0.95, interval: str = "careful") -> Estimate:
         """What `estimate` would answer for all the rounds behind `sums`."""
         ...
 
-    def settled(self, sums: Sums) -> SmoothOfMeans:
-        """The estimator itself, or the candidate it chooses once it has seen these sums."""
+    def settled(self, rounds: Rounds) -> SmoothOfMeans:
+        """The estimator itself, or the candidate that it chooses on these rounds."""
         ...
 
 
@@ -42,12 +42,13 @@ class SmoothOfMeans(ABC):
     """An estimator that is a smooth function of the means of per-round columns.
 
     Its variance is the delta method's; with a linear function that is the variance of a mean.
-    The first column must be the importance weight as it is used.
+    The first column must be the importance weight as it is used, the last the error that it multiplies (the
+    reward, or what a reward model leaves of it), which the value doesn't read: see `intervals.careful`.
     """
 
     @abstractmethod
     def columns(self, rounds: Rounds) -> FloatArray:
-        """float[p, n], the per-round quantities; row 0 is the weight."""
+        """float[n, p], the per-round quantities; the first is the weight, the last the error."""
 
     @abstractmethod
     def value(self, mean: FloatArray) -> tuple[float, FloatArray]:
@@ -55,10 +56,10 @@ class SmoothOfMeans(ABC):
 
     def contributions(self, rounds: Rounds) -> FloatArray:
         """float[n] whose mean is the value, with what the estimator divides by held fixed."""
-        column: FloatArray = self.columns(rounds)[1]
+        column: FloatArray = self.columns(rounds)[:, 1]
         return column
 
-    def settled(self, sums: Sums) -> SmoothOfMeans:
+    def settled(self, rounds: Rounds) -> SmoothOfMeans:
         """The estimator itself: it has nothing to choose."""
         return self
 
@@ -68,13 +69,16 @@ class SmoothOfMeans(ABC):
 
     def terms(self, rounds: Rounds) -> FloatArray:
         """float[n], value plus influence: the mean is the value."""
-        columns = self.columns(rounds)
-        mean: FloatArray = columns.mean(axis=1)
+        return self.terms_of(self.columns(rounds))
+
+    def terms_of(self, columns: FloatArray) -> FloatArray:
+        """The same from float[n, p] columns that are known already."""
+        mean: FloatArray = columns.mean(axis=0)
         value, gradient = self.value(mean)
-        influence: FloatArray = value + gradient @ (columns - mean[:, None])
+        influence: FloatArray = value + (columns - mean) @ gradient
         return influence
 
-    def from_sums(self, sums: Sums, *, level: float = 0.95, interval: str = "asymptotic") -> Estimate:
+    def from_sums(self, sums: Sums, *, level: float = 0.95, interval: str = "careful") -> Estimate:
         """The value with an interval; raises InvalidInput for an interval that `INTERVALS` doesn't hold."""
         if interval not in INTERVALS:
             raise InvalidInput(
@@ -93,7 +97,7 @@ class SmoothOfMeans(ABC):
             level=level,
         )
 
-    def estimate(self, rounds: Rounds, *, level: float = 0.95, interval: str = "asymptotic") -> Estimate:
+    def estimate(self, rounds: Rounds, *, level: float = 0.95, interval: str = "careful") -> Estimate:
         """The value of `rounds.target` with a two-sided interval."""
         return self.from_sums(self.sums(rounds), level=level, interval=interval)
 
@@ -103,4 +107,4 @@ class MeanOfOne(SmoothOfMeans):
 
     def value(self, mean: FloatArray) -> tuple[float, FloatArray]:
         """The mean of column 1."""
-        return float(mean[1]), np.array([0.0, 1.0])
+        return float(mean[1]), np.array([0.0, 1.0, 0.0])

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from experiments.off_policy.estimator import MeanOfOne
-from experiments.off_policy.rounds import FloatArray, Rounds
+from experiments.off_policy.rounds import FloatArray, Rounds, beside
 from experiments.off_policy.shrinkage import Shrink, unchanged
 
 
@@ -18,6 +16,6 @@ class Ips(MeanOfOne):
     shrink: Shrink = unchanged
 
     def columns(self, rounds: Rounds) -> FloatArray:
-        """Weight, and weight * reward."""
+        """Weight, weight * reward, and reward."""
         weight = self.shrink(rounds.weight)
-        return np.stack([weight, weight * rounds.reward])
+        return beside(weight, weight * rounds.reward, rounds.reward)

@@ -152,6 +152,11 @@ class Rounds:
         )
 
 
+def beside(*columns: FloatArray) -> FloatArray:
+    """float[n, p] of p columns float[n], each of them contiguous in memory."""
+    return np.stack(columns).T
+
+
 def _floats(name: str, value: FloatArray, shape: tuple[int | None, ...]) -> FloatArray:
     array = np.asarray(value, dtype=np.float64)
     fits = array.ndim == len(shape) and all(

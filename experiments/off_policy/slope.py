@@ -53,27 +53,27 @@ class Slope:
         """The hyperparameter of the candidate chosen on these sums."""
         return list(self.candidates)[self._place(sums)]
 
-    def settled(self, sums: Sums) -> SmoothOfMeans:
-        """The candidate chosen on these sums."""
-        return self.candidates[self.choose(sums)]
+    def settled(self, rounds: Rounds) -> SmoothOfMeans:
+        """The candidate chosen on these rounds."""
+        return self.candidates[self.choose(self.sums(rounds))]
 
     def sums(self, rounds: Rounds) -> Sums:
         """Every candidate's sums, side by side."""
         return Sums.beside([candidate.sums(rounds) for candidate in self.candidates.values()])
 
-    def from_sums(self, sums: Sums, *, level: float = 0.95, interval: str = "asymptotic") -> Estimate:
+    def from_sums(self, sums: Sums, *, level: float = 0.95, interval: str = "careful") -> Estimate:
         """The chosen candidate's value and interval."""
         place = self._place(sums)
         chosen = list(self.candidates.values())[place]
         return chosen.from_sums(sums.one(place), level=level, interval=interval)
 
-    def estimate(self, rounds: Rounds, *, level: float = 0.95, interval: str = "asymptotic") -> Estimate:
+    def estimate(self, rounds: Rounds, *, level: float = 0.95, interval: str = "careful") -> Estimate:
         """The chosen candidate's value of `rounds.target`, with its interval."""
         return self.from_sums(self.sums(rounds), level=level, interval=interval)
 
     def terms(self, rounds: Rounds) -> FloatArray:
         """float[n], the chosen candidate's."""
-        return self.settled(self.sums(rounds)).terms(rounds)
+        return self.settled(rounds).terms(rounds)
 
     def _place(self, sums: Sums) -> int:
         if sums.n < 2:

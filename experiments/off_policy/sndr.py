@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.off_policy.estimator import SmoothOfMeans
-from experiments.off_policy.rounds import FloatArray, Rounds
+from experiments.off_policy.rounds import FloatArray, Rounds, beside
 from experiments.off_policy.snips import positive_weight
 
 
@@ -20,9 +20,9 @@ class Sndr(SmoothOfMeans):
     """
 
     def columns(self, rounds: Rounds) -> FloatArray:
-        """Weight, the expectation, and the weighted residual."""
-        weight = rounds.weight
-        return np.stack([weight, rounds.expected("sndr"), weight * rounds.residual("sndr")])
+        """Weight, the expectation, the weighted residual, and the residual."""
+        weight, error = rounds.weight, rounds.residual("sndr")
+        return beside(weight, rounds.expected("sndr"), weight * error, error)
 
     def contributions(self, rounds: Rounds) -> FloatArray:
         """float[n], the expectation plus weight * residual / mean weight."""
@@ -33,4 +33,4 @@ class Sndr(SmoothOfMeans):
         """The mean expectation plus the ratio of weighted residual to weight."""
         weight = positive_weight(mean, "sndr")
         correction = float(mean[2]) / weight
-        return float(mean[1]) + correction, np.array([-correction / weight, 1.0, 1 / weight])
+        return float(mean[1]) + correction, np.array([-correction / weight, 1.0, 1 / weight, 0.0])

@@ -8,7 +8,7 @@ import numpy as np
 
 from decision.errors import NotEnoughData
 from experiments.off_policy.estimator import SmoothOfMeans
-from experiments.off_policy.rounds import FloatArray, Rounds
+from experiments.off_policy.rounds import FloatArray, Rounds, beside
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Snips(SmoothOfMeans):
     """
 
     def columns(self, rounds: Rounds) -> FloatArray:
-        """Weight, and weight * reward."""
+        """Weight, weight * reward, and reward."""
         weight = rounds.weight
-        return np.stack([weight, weight * rounds.reward])
+        return beside(weight, weight * rounds.reward, rounds.reward)
 
     def contributions(self, rounds: Rounds) -> FloatArray:
         """float[n], weight * reward / mean weight."""
@@ -32,7 +32,7 @@ class Snips(SmoothOfMeans):
         """Their ratio."""
         weight = positive_weight(mean, "snips")
         value = float(mean[1]) / weight
-        return value, np.array([-value / weight, 1 / weight])
+        return value, np.array([-value / weight, 1 / weight, 0.0])
 
 
 def positive_weight(mean: FloatArray, reader: str) -> float:

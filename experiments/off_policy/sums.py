@@ -36,14 +36,14 @@ class Sums:
 
     @classmethod
     def of(cls, columns: FloatArray) -> Sums:
-        """Summarise float[p, n] columns, one place a round."""
-        p, n = columns.shape
-        mean = columns.mean(axis=1)
-        centred = columns - mean[:, None]
+        """Summarise float[n, p] columns, one row a round."""
+        n, p = columns.shape
+        mean = columns.mean(axis=0)
+        centred = columns.T - mean[:, None]
         third = np.empty((p, p, p))
         for i, j in combinations_with_replacement(range(p), 2):
             third[i, j] = third[j, i] = centred @ (centred[i] * centred[j])
-        ends = columns.min(axis=1), columns.max(axis=1)
+        ends = columns.min(axis=0), columns.max(axis=0)
         return cls(n, mean[None], (centred @ centred.T)[None], third[None], ends[0][None], ends[1][None])
 
     @classmethod

@@ -27,7 +27,7 @@ def test_95_percent_intervals_cover_95_percent(name: str, population: Any) -> No
     assert AROUND_95[0] <= covered / REPLICATES <= AROUND_95[1]
 
 
-@pytest.mark.parametrize("name", UNBIASED)
+@pytest.mark.parametrize("name", ["ips", "snips", "dr", "sndr"])
 def test_paired_intervals_cover_the_gain(name: str, population: Any) -> None:
     gain = population.truth - float(population.expected.mean())
     covered = above = 0
