@@ -16,7 +16,8 @@ from experiments.off_policy.dr import Dr
 from experiments.off_policy.dros import DROS
 from experiments.off_policy.estimate import Estimate
 from experiments.off_policy.estimator import Estimator
-from experiments.off_policy.gate import GateRules, judge
+from experiments.off_policy.gate import GateRules, doubts, judge
+from experiments.off_policy.guardrail import Burden, GuardrailFinding, GuardrailMetric, Worse
 from experiments.off_policy.intervals import INTERVALS
 from experiments.off_policy.ips import Ips
 from experiments.off_policy.overlap import Overlap, overlap
@@ -49,6 +50,7 @@ ESTIMATORS: dict[str, Estimator] = {
 __all__ = [
     "ESTIMATORS",
     "INTERVALS",
+    "Burden",
     "Contrast",
     "ControlledDr",
     "ControlledIps",
@@ -57,6 +59,8 @@ __all__ = [
     "Estimate",
     "Estimator",
     "GateRules",
+    "GuardrailFinding",
+    "GuardrailMetric",
     "Ips",
     "Overlap",
     "Reason",
@@ -65,9 +69,11 @@ __all__ = [
     "Sndr",
     "Snips",
     "Verdict",
+    "Worse",
     "bootstrap",
     "contrast",
     "cross_fit",
+    "doubts",
     "folds_by_customer",
     "judge",
     "overlap",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from decision.errors import InvalidInput
 from experiments.off_policy.contrast import Contrast, contrast
 from experiments.off_policy.dr import Dr
+from experiments.off_policy.guardrail import GuardrailMetric, guard
 from experiments.off_policy.overlap import Overlap, overlap
 from experiments.off_policy.rounds import FloatArray, Rounds
 from experiments.off_policy.shrinkage import clip
@@ -26,6 +28,8 @@ class GateRules:
     min_gain : the lower bound of the gain must exceed this, in reward units per decision.
     level : confidence of that one-sided bound; 1 - level is the promised rate of false promotions.
     min_effective_sample_size : Kish's, of the clipped weights.
+    min_effective_rewards : of those whose weights make up the evidence, see `Overlap`; with fewer, chance is
+        too skewed for any interval.
     max_top1_weight_share : most of the weight that the heaviest 1 % of rounds may carry.
     max_clipped_share : most of what a policy does that may rest on the reward model instead of the log.
     max_missing_mass : most of what a policy does that the log may lack altogether.
@@ -35,6 +39,7 @@ class GateRules:
     min_gain: float = 0.0
     level: float = 0.95
     min_effective_sample_size: float = 200.0
+    min_effective_rewards: float = 5.0
     max_top1_weight_share: float = 0.75
     max_clipped_share: float = 0.25
     max_missing_mass: float = 0.05
@@ -70,6 +75,7 @@ def judge(
     in_sample: bool,
     cluster: NDArray[np.generic] | None = None,
     rules: GateRules = DEFAULT_RULES,
+    guardrails: Sequence[GuardrailMetric] = (),
 ) -> Verdict:
     """Judge the challenger `rounds.target` against `champion` on a log that neither was trained on.
 
@@ -84,17 +90,25 @@ def judge(
     in_sample : whether the challenger's training saw any of these rounds. Then it is refused: cross-fitting
         q_hat does not help, and a challenger without a gain looks better in most cases.
     cluster : ids [n] of the customers, for cluster-robust standard errors.
+    guardrails : metrics of the same rounds, any of which can veto; their bounds have the gate's level, one by one.
 
     Raises
     ------
     InvalidInput : without q_hat, or when shapes differ.
     """
     largest = largest_weight(len(rounds))
-    gain = contrast(rounds, champion, estimator=Dr(clip(largest)), level=rules.level, cluster=cluster)
+    estimator = Dr(clip(largest))
+    gain = contrast(rounds, champion, estimator=estimator, level=rules.level, cluster=cluster)
+    guarded = tuple(
+        guard(metric, rounds, champion, estimator=estimator, level=rules.level, cluster=cluster)
+        for metric in guardrails
+    )
     challenger_overlap = overlap(rounds, clip=largest)
     champion_overlap = overlap(rounds.with_target(champion), clip=largest)
-    found = _about_overlap(challenger_overlap, rules) | _about_overlap(champion_overlap, rules)
+    found = doubts(challenger_overlap, rules) | doubts(champion_overlap, rules)
     found |= _about_gain(gain, rules)
+    if any(finding.vetoes for finding in guarded):
+        found.add(Reason.GUARDRAIL_METRIC)
     if in_sample:
         found.add(Reason.TRAINED_ON_THIS_LOG)
     return Verdict(
@@ -103,6 +117,7 @@ def judge(
         contrast=gain,
         overlap=challenger_overlap,
         champion_overlap=champion_overlap,
+        guardrails=guarded,
     )
 
 
@@ -110,10 +125,12 @@ def _about_gain(gain: Contrast, rules: GateRules) -> set[Reason]:
     return set() if gain.lower_bound > rules.min_gain else {Reason.GAIN_NOT_PROVEN}
 
 
-def _about_overlap(seen: Overlap, rules: GateRules) -> set[Reason]:
+def doubts(seen: Overlap, rules: GateRules = DEFAULT_RULES) -> set[Reason]:
+    """Why the log says too little of one policy for its value to be believed; empty when it says enough."""
     checks = {
         Reason.NOT_ENOUGH_DATA: seen.n < rules.min_rounds
-        or seen.effective_sample_size < rules.min_effective_sample_size,
+        or seen.effective_sample_size < rules.min_effective_sample_size
+        or seen.effective_rewards < rules.min_effective_rewards,
         Reason.NO_SUPPORT: seen.missing_mass > rules.max_missing_mass,
         Reason.CONCENTRATED_WEIGHTS: seen.top1_weight_share > rules.max_top1_weight_share
         or seen.clipped_share > rules.max_clipped_share,

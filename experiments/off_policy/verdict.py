@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from experiments.off_policy.contrast import Contrast
+from experiments.off_policy.guardrail import GuardrailFinding
 from experiments.off_policy.overlap import Overlap
 
 
@@ -18,6 +19,7 @@ class Reason(StrEnum):
     CONCENTRATED_WEIGHTS = "concentrated_weights"
     WRONG_PROPENSITIES = "wrong_propensities"
     GAIN_NOT_PROVEN = "gain_not_proven"
+    GUARDRAIL_METRIC = "guardrail_metric"
 
 
 EXPLANATION = {
@@ -31,6 +33,7 @@ EXPLANATION = {
     Reason.WRONG_PROPENSITIES: "The logged propensities don't fit the logged actions: "
     "nothing can be said about any policy until that is mended.",
     Reason.GAIN_NOT_PROVEN: "The gain isn't proven: it may be chance.",
+    Reason.GUARDRAIL_METRIC: "A guardrail metric forbids it, whatever the gain.",
 }
 
 
@@ -46,6 +49,7 @@ class Verdict:
     contrast: Contrast
     overlap: Overlap
     champion_overlap: Overlap
+    guardrails: tuple[GuardrailFinding, ...] = ()
 
     def sentences(self) -> tuple[str, ...]:
         """The verdict, why, by how much, and on what evidence; for a marketer."""
@@ -56,4 +60,6 @@ class Verdict:
             f"with {gain.level:.0%} confidence at least {gain.lower_bound:+.4g} "
             f"({gain.level:.0%} interval {gain.low:+.4g} to {gain.high:+.4g})."
         )
-        return (head, *(EXPLANATION[reason] for reason in self.reasons), figures, *self.overlap.sentences())
+        why = (EXPLANATION[reason] for reason in self.reasons)
+        guarded = (finding.sentence() for finding in self.guardrails)
+        return (head, *why, figures, *guarded, *self.overlap.sentences())
