@@ -87,13 +87,15 @@ def _connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
     # A connection outlives its thread and is then another's, so that threads that come and go leak no descriptors.
     try:
         connection = sqlite3.connect(
-            path, timeout=CALLERS_PATIENCE, isolation_level=None, check_same_thread=False, factory=_Connection
+            path, timeout=PATIENCE, isolation_level=None, check_same_thread=False, factory=_Connection
         )
     except sqlite3.Error as error:
         raise _failed(error) from error
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA cache_size = -16000")
+    # Of others SQLite knows only those who write without taking turns, such as a person with its shell.
+    connection.execute(f"PRAGMA busy_timeout = {round(CALLERS_PATIENCE * 1000)}")
     return connection
 
 

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decision.errors import LedgerError
+from decision.ledger import orders
+from decision.ledger.codec import OUTCOME_COLUMNS, outcome_of
+from decision.stages.events import OF_ORDERS
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations
 
 SET = "encore"
-STEPS = ("m001_first_schema",)
+STEPS = ("m001_first_schema", "m002_each_order_once")
 
 
 def m001_first_schema(db: Database) -> None:
@@ -27,6 +30,38 @@ def m001_first_schema(db: Database) -> None:
             db.execute(statement)
 
 
+def m002_each_order_once(db: Database) -> None:
+    """Keep what is known of each order, and count customers' totals anew: repeated events had counted twice."""
+    for statement in _ORDERS.split(";"):
+        db.execute(statement)
+    db.execute(
+        "UPDATE customers SET orders = 0, returns = 0, revenue_micros = 0, first_order_at = NULL, last_order_at = NULL"
+    )
+    # Times before 1970 were let in by mistake, and made a customer's profile unreadable.
+    of_orders = db.execute(
+        f"SELECT {OUTCOME_COLUMNS} FROM outcomes WHERE name IN ({', '.join('?' * len(OF_ORDERS))}) "
+        "AND occurred_at >= 0 ORDER BY seq",
+        sorted(OF_ORDERS),
+    )
+    for row in of_orders:
+        orders.count(db.conn, outcome_of(row))
+
+
+_ORDERS = """
+CREATE TABLE orders (
+    customer_id TEXT NOT NULL,
+    order_id TEXT NOT NULL,
+    completed_at INTEGER,
+    message_id TEXT NOT NULL,
+    revenue_micros INTEGER NOT NULL,
+    refunded_micros INTEGER NOT NULL,
+    refunded INTEGER NOT NULL,
+    refunded_in_full INTEGER NOT NULL,
+    cancelled INTEGER NOT NULL,
+    PRIMARY KEY (customer_id, order_id)
+) WITHOUT ROWID;
+CREATE INDEX orders_by_time ON orders (customer_id, completed_at) WHERE NOT cancelled
+"""
 _FIRST_SCHEMA = """
 CREATE TABLE decisions (
     seq INTEGER PRIMARY KEY,

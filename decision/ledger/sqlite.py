@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from decision.errors import Conflict, LedgerError
+from decision.ledger import orders
 from decision.ledger.base import PosteriorRecord, Promotion, Rewarded, Settlement
 from decision.ledger.codec import (
     DECISION_COLUMNS,
@@ -31,7 +32,7 @@ from decision.ledger.codec import (
 from decision.ledger.connection import CALLERS_PATIENCE, PATIENCE, Connections, Turns
 from decision.ledger.migrations import STEPS, applied, check_not_newer, migrate
 from decision.records import CONTROL, Consent, Customer, Decision, Outcome, Reservation, Reward, RewardStatus
-from decision.stages.events import applied_to
+from decision.stages.events import OF_CONSENT, OF_ORDERS, with_word
 from decision.stages.guardrails import Used, fits
 
 _LATEST = "SELECT MAX(seq) FROM rewards WHERE decision_id = d.decision_id"
@@ -105,11 +106,11 @@ class SqliteLedger:
         ).fetchone()
         if row is None:
             return Customer(customer_id)
-        orders, returns, revenue, first, last, consent = row
+        n_orders, n_returns, revenue, first, last, consent = row
         return Customer(
             customer_id=customer_id,
-            orders=orders,
-            returns=returns,
+            orders=n_orders,
+            returns=n_returns,
             revenue_micros=revenue,
             first_order_at=None if first is None else from_us(first),
             last_order_at=None if last is None else from_us(last),
@@ -190,11 +191,15 @@ class SqliteLedger:
                 )
                 if cursor.rowcount == 1:
                     new += 1
-                    before = self._profile(outcome.customer_id)
-                    after = applied_to(before, outcome)
-                    if after != before:
-                        _save_profile(db, after)
+                    self._follow(db, outcome)
         return new
+
+    def _follow(self, db: sqlite3.Connection, outcome: Outcome) -> None:
+        """Bring the customer up to date with a new outcome."""
+        if outcome.name in OF_ORDERS:
+            orders.count(db, outcome)
+        elif outcome.name in OF_CONSENT:
+            _save_consent(db, with_word(self._profile(outcome.customer_id), outcome))
 
     def import_decisions(self, rewarded: Iterable[Rewarded]) -> int:
         """See `Ledger.import_decisions`."""
@@ -405,16 +410,12 @@ def _settle(db: sqlite3.Connection, s: Settlement) -> None:
         )
 
 
-def _save_profile(db: sqlite3.Connection, customer: Customer) -> None:
+def _save_consent(db: sqlite3.Connection, customer: Customer) -> None:
     db.execute(
-        "INSERT OR REPLACE INTO customers VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO customers (customer_id, orders, returns, revenue_micros, consent) VALUES (?, 0, 0, 0, ?) "
+        "ON CONFLICT (customer_id) DO UPDATE SET consent = excluded.consent",
         [
             customer.customer_id,
-            customer.orders,
-            customer.returns,
-            customer.revenue_micros,
-            None if customer.first_order_at is None else to_us(customer.first_order_at),
-            None if customer.last_order_at is None else to_us(customer.last_order_at),
             msgspec.json.encode({c: (w.given, to_us(w.at)) for c, w in customer.consent.items()}).decode(),
         ],
     )

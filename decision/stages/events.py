@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -59,7 +59,10 @@ VISITS = frozenset(
 # Nothing a shop means lies before; a clock that was never set does, and the ledger counts from here.
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 FAST_CLOCK = timedelta(days=1)
-_NEEDS_ORDER = frozenset({ORDER_COMPLETED, ORDER_REFUNDED, ORDER_CANCELLED, "Order Updated"})
+# What changes an order and thereby the totals of its customer; what changes her consent.
+OF_ORDERS = frozenset({ORDER_COMPLETED, ORDER_REFUNDED, ORDER_CANCELLED})
+OF_CONSENT = frozenset({SUBSCRIBED, UNSUBSCRIBED})
+_NEEDS_ORDER = OF_ORDERS | {"Order Updated"}
 _MONEY = ("revenue", "total", "discount", "margin")
 
 
@@ -114,27 +117,68 @@ def _amount(value: Any, pointer: str, *, allow_negative: bool) -> int:
     return to_micros(amount, pointer=pointer, allow_negative=allow_negative)
 
 
-def applied_to(customer: Customer, outcome: Outcome) -> Customer:
-    """Return the customer after an outcome. Sums and extremes only, so that the order of arrival does not matter."""
-    facts = outcome.properties
-    if outcome.name == ORDER_COMPLETED:
+@dataclass(frozen=True, slots=True)
+class KnownOrder:
+    """What is known of one order of a customer. The sequence in which its events arrive does not matter.
+
+    As for rewards, the first of several completions counts, and a refund without an amount is one in full.
+    """
+
+    completed_at: datetime | None = None
+    message_id: str = ""
+    revenue_micros: int = 0
+    refunded_micros: int = 0
+    refunded: bool = False
+    refunded_in_full: bool = False
+    cancelled: bool = False
+
+    def after(self, outcome: Outcome) -> KnownOrder:
+        """Return what is known of the order after an event of it that was not known before."""
+        facts = outcome.properties
+        if outcome.name == ORDER_CANCELLED:
+            return replace(self, cancelled=True)
+        if outcome.name == ORDER_REFUNDED:
+            paid_back = facts.get("revenue_micros")
+            return replace(
+                self,
+                refunded=True,
+                refunded_micros=self.refunded_micros + (paid_back or 0),
+                refunded_in_full=self.refunded_in_full or paid_back is None,
+            )
+        completion = (outcome.occurred_at, outcome.message_id)
+        if self.completed_at is not None and (self.completed_at, self.message_id) <= completion:
+            return self
         return replace(
-            customer,
-            orders=customer.orders + 1,
-            revenue_micros=customer.revenue_micros + facts["revenue_micros"],
-            first_order_at=min(customer.first_order_at or outcome.occurred_at, outcome.occurred_at),
-            last_order_at=max(customer.last_order_at or outcome.occurred_at, outcome.occurred_at),
+            self,
+            completed_at=outcome.occurred_at,
+            message_id=outcome.message_id,
+            revenue_micros=facts["revenue_micros"],
         )
-    if outcome.name == ORDER_REFUNDED:
-        paid_back = facts.get("revenue_micros", 0)
-        return replace(customer, returns=customer.returns + 1, revenue_micros=customer.revenue_micros - paid_back)
-    if outcome.name in (UNSUBSCRIBED, SUBSCRIBED):
-        channel = str(facts.get("channel") or EVERY_CHANNEL)
-        return _with_word(customer, channel, Consent(outcome.name == SUBSCRIBED, outcome.occurred_at))
-    return customer
+
+    @property
+    def orders(self) -> int:
+        """Return 1 when it counts as an order of hers, else 0."""
+        return int(self.completed_at is not None and not self.cancelled)
+
+    @property
+    def returns(self) -> int:
+        """Return 1 when it counts as a return, however many parcels came back; what was cancelled was never sent."""
+        return int(self.refunded and not self.cancelled)
+
+    @property
+    def kept_micros(self) -> int:
+        """Return the revenue that is left; below 0 when money was paid back for an order that was never told of."""
+        if self.cancelled:
+            return 0
+        if self.completed_at is None:
+            return -self.refunded_micros
+        return 0 if self.refunded_in_full else max(self.revenue_micros - self.refunded_micros, 0)
 
 
-def _with_word(customer: Customer, channel: str, word: Consent) -> Customer:
+def with_word(customer: Customer, outcome: Outcome) -> Customer:
+    """Return the customer after she subscribed or unsubscribed: her latest word on a channel counts."""
+    channel = str(outcome.properties.get("channel") or EVERY_CHANNEL)
+    word = Consent(outcome.name == SUBSCRIBED, outcome.occurred_at)
     before = customer.consent.get(channel)
     # On the same instant a refusal wins: the order of arrival must not decide.
     if before is not None and (before.at, not before.given) > (word.at, not word.given):

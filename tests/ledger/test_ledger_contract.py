@@ -168,10 +168,25 @@ def test_contacts_are_treatments_newest_first(ledger: Ledger) -> None:
 def test_an_outcome_told_twice_counts_once(ledger: Ledger) -> None:
     one = bought(NOW, message_id="m")
     assert ledger.record_outcomes([one, one], now=NOW) == 1
-    assert ledger.record_outcomes([one, bought(NOW, message_id="n")], now=NOW) == 1
+    assert ledger.record_outcomes([one, bought(NOW, "o-3", message_id="n")], now=NOW) == 1
     assert ledger.record_outcomes([], now=NOW) == 0
     assert ledger.customer("c-1").orders == 2
     assert ledger.counts()["outcomes"] == 2
+
+
+def test_an_order_told_of_twice_counts_once(ledger: Ledger) -> None:
+    parcels = [refunded(NOW + n * SECOND, revenue=5.0) for n in (1, 2, 3)]
+    assert ledger.record_outcomes([bought(NOW), bought(NOW + DAY), *parcels], now=NOW) == 5
+    assert ledger.customer("c-1") == Customer("c-1", 1, 1, 35_000_000, NOW, NOW)
+    ledger.record_outcomes([bought(NOW, customer_id="c-2")], now=NOW)
+    assert ledger.customer("c-2").orders == 1, "another customer's order may have the same id"
+
+
+def test_a_cancelled_order_is_as_if_it_had_never_been(ledger: Ledger) -> None:
+    ledger.record_outcomes([bought(NOW - DAY, "o-1", 20.0), bought(NOW), refunded(NOW + SECOND)], now=NOW)
+    assert ledger.customer("c-1") == Customer("c-1", 2, 1, 20_000_000, NOW - DAY, NOW)
+    ledger.record_outcomes([outcome("Order Cancelled", NOW + DAY, order_id="o-2")], now=NOW)
+    assert ledger.customer("c-1") == Customer("c-1", 1, 0, 20_000_000, NOW - DAY, NOW - DAY)
 
 
 def test_outcomes_of_a_customer_in_a_window(ledger: Ledger) -> None:

@@ -9,7 +9,9 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from decision.errors import LedgerError
 from decision.ledger import migrations, sqlite
 from decision.ledger.sqlite import SqliteLedger
 from decision.locks import FileLock
+from decision.records import Consent, Customer
 from decision.wiring import Home
 from tests.support import NOW, bought, decided
 
@@ -32,7 +35,8 @@ ledger = SqliteLedger(Path(sys.argv[1]))
 n = 0
 while True:
     at = datetime.now(UTC)
-    ledger.record_outcomes([Outcome(f"m-{n}", "Order Completed", "c-1", at, {"revenue_micros": 1})], now=at)
+    facts = {"order_id": f"o-{n}", "revenue_micros": 1}
+    ledger.record_outcomes([Outcome(f"m-{n}", "Order Completed", "c-1", at, facts)], now=at)
     print(f"m-{n}", flush=True)
     n += 1
 """
@@ -81,6 +85,27 @@ def test_migrating_twice_is_harmless(ledger: SqliteLedger) -> None:
     again = SqliteLedger.create(ledger.path)
     assert again.decision("d-1") == decided()
     again.close()
+
+
+def test_an_upgrade_counts_each_order_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger of the first schema, whose totals had counted every event."""
+    path = tmp_path / "ledger.db"
+    with monkeypatch.context() as then:
+        then.setattr(migrations, "STEPS", migrations.STEPS[:1])
+        migrations.migrate(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        told = [("m-1", "Order Completed", 7, 50), ("m-2", "Order Completed", 8, 50), ("m-3", "Order Refunded", 9, 5)]
+        told += [("m-4", "Order Completed", -(10**17), 50), ("m-5", "Page Viewed", 9, 1)]
+        for message_id, name, at, amount in told:
+            facts = f'{{"order_id":"o-{min(at, 0)}","revenue_micros":{amount}}}'
+            db.execute("INSERT INTO outcomes VALUES (NULL, ?, ?, 'c-1', ?, 0, ?)", [message_id, name, at, facts])
+        db.execute("INSERT INTO customers VALUES ('c-1', 3, 1, 145, ?, 8, '{\"sms\":[false,7]}')", [-(10**17)])
+    with pytest.raises(LedgerError, match="encore upgrade"):
+        SqliteLedger(path)
+    ledger = SqliteLedger.create(path)
+    first = datetime(1970, 1, 1, microsecond=7, tzinfo=UTC)
+    assert ledger.customer("c-1") == Customer("c-1", 1, 1, 45, first, first, {"sms": Consent(False, first)})
+    ledger.close()
 
 
 @pytest.mark.parametrize("how", ["opened as a home", "created"])
