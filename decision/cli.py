@@ -26,6 +26,7 @@ from decision.wiring import Home, utc_now
 
 OFFLINE = "encore.commands"
 FOLLOWERS = "encore.on_champion_change"
+PORT = click.IntRange(1, 65_535)
 
 
 class Commands(click.Group):
@@ -124,17 +125,24 @@ def check(home: Home) -> None:
 
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8080, show_default=True, help="Port to listen on; 0 is not possible.")
-@click.option("--workers", default=2, show_default=True, help="Processes.")
-@click.option("--threads", default=4, show_default=True, help="Requests that each process works on at once.")
+@click.option("--port", default=8080, type=PORT, show_default=True, help="Port to listen on.")
+@click.option("--workers", default=2, type=click.IntRange(1), show_default=True, help="Processes.")
+@click.option(
+    "--threads",
+    default=4,
+    type=click.IntRange(1),
+    show_default=True,
+    help="Requests that each process works on at once.",
+)
 @click.pass_obj
 def serve(home: Home, host: str, port: int, workers: int, threads: int) -> None:
     """Answer decisions over HTTP. Promotions, rollbacks and new beliefs are picked up within a second."""
     home.programme()
     home.ledger()
+    address = server.address_for(host, port)
     os.environ["ENCORE_HOME"] = str(home.root.resolve())
     click.echo(f"Serving {home.root} at http://{host}:{port} (docs at /docs)")
-    server.run("decision.api.app:from_environment", host=host, port=port, workers=workers, threads=threads)
+    server.run("decision.api.app:from_environment", host=address, port=port, workers=workers, threads=threads)
 
 
 @main.command()

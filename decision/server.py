@@ -2,7 +2,45 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
+import socket
+
+from decision.errors import InvalidInput
+
+# A worker that has not stopped by then is ended: one that is told twice may wait for itself.
+STOP_SECONDS = 5
+
+
+def address_for(host: str, port: int) -> str:
+    """Return the IP address of `host`, at which a server can listen on `port`.
+
+    Asked before workers start: they share their port with each other, and would share it with another server's too.
+
+    Raises
+    ------
+    InvalidInput : the port is taken, or nobody can listen there.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            # Connections of a server that has just ended don't stand in the way of its successor.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise InvalidInput(f"Port {port} is taken.", hint="Give another --port.") from None
+        raise InvalidInput(f"Can't listen on {host} port {port}: {error.strerror}.") from None
+    return str(address[0])
+
+
+def leave_interrupts_to_parent() -> None:
+    """Keep Ctrl-C, which a terminal sends to all processes, from a worker and the threads it starts from here on.
+
+    The parent hears it and stops the workers; told by both, a worker would wait for itself.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def run(target: str, *, host: str, port: int, workers: int, threads: int) -> None:
@@ -26,5 +64,6 @@ def run(target: str, *, host: str, port: int, workers: int, threads: int) -> Non
         workers=workers,
         blocking_threads=threads,
         respawn_failed_workers=True,
+        workers_kill_timeout=STOP_SECONDS,
         log_level="warning",
     ).serve()

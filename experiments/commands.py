@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from decision.cli import PORT
 from decision.wiring import Home, utc_now
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _show(home: Home, found: Evaluation) -> None:
 
 @click.command("mlflow")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=5000, show_default=True, help="Port to listen on.")
+@click.option("--port", default=5000, type=PORT, show_default=True, help="Port to listen on.")
 def mlflow_ui(host: str, port: int) -> None:
     """Open MLflow's pages on the runs in ./mlruns (or $MLFLOW_TRACKING_URI)."""
     import os

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flask import Flask
 
+from decision import server
 from decision.api import decisions, events, health, openapi, policy, problem
 from decision.wiring import Home, Shop
 
@@ -22,6 +23,7 @@ def create_app(shop: Shop) -> Flask:
 
 def from_environment() -> Flask:
     """Return the application for the home folder in ENCORE_HOME; what a server's workers call."""
+    server.leave_interrupts_to_parent()
     shop = Shop(Home(Path(os.environ.get("ENCORE_HOME", "."))))
     shop.follow()
     return create_app(shop)

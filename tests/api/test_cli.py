@@ -68,6 +68,25 @@ def test_check_lists_each_mistake_with_line_and_place(home: Home) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--port", "99999"], "99999 is not in the range 1<=x<=65535"),
+        (["--port", "0"], "0 is not in the range 1<=x<=65535"),
+        (["--workers", "0"], "0 is not in the range x>=1"),
+        (
+            ["--host", "203.0.113.1"],
+            "encore: Can't listen on 203.0.113.1 port 8080: Cannot assign requested address.\n",
+        ),
+        (["--host", "no such host"], "encore: Can't listen on no such host port 8080: "),
+    ],
+)
+def test_an_address_where_nobody_can_listen_is_a_sentence(home: Home, options: list[str], sentence: str) -> None:
+    done = encore(home, "serve", *options)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert sentence in done.stderr
+
+
 @pytest.mark.parametrize("command", ["check", "serve", "learn"])
 def test_without_a_programme_it_says_what_to_do(tmp_path: Path, command: str) -> None:
     done = encore(tmp_path / "nothing", command)

@@ -27,16 +27,27 @@ from tests.support import NOW, PROGRAMME
 SECONDS = 20.0
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 class Server:
     """A running `encore serve`."""
 
-    def __init__(self, home: Home) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+    def __init__(self, home: Home, port: int | None = None) -> None:
+        self.port = port or free_port()
         command = [sys.executable, "-m", "decision.cli", "--home", str(home.root), "serve", "--port", str(self.port)]
         self.log = open(home.root / "server.log", "w+b")  # noqa: SIM115
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, start_new_session=True)
+        self.process = subprocess.Popen(
+            command,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+            # A runner in the background ignores Ctrl-C and hands that down; a terminal's child does not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+        )
 
     def call(self, path: str, body: object = None, **headers: str) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -178,6 +189,31 @@ def test_it_stops_cleanly_when_told(home: Home, number: int) -> None:
         with socket.socket() as again:
             again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             again.bind(("127.0.0.1", server.port))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_stops_also_when_every_process_is_told(home: Home, number: int) -> None:
+    """A terminal's Ctrl-C and systemd's stop reach the workers too."""
+    for _ in range(4):
+        with serving(home) as server:
+            assert server.call("/v1/decisions", question())["recorded"]
+            os.killpg(server.process.pid, number)
+            assert server.process.wait(timeout=10) == 0, server.text()
+            assert "Traceback" not in server.text()
+
+
+def test_two_servers_never_share_a_port(home: Home, tmp_path: Path) -> None:
+    other = Home(tmp_path / "other")
+    other.root.mkdir()
+    other.programme_path.write_text(PROGRAMME)
+    with serving(home) as server:
+        second = Server(other, server.port)
+        try:
+            assert second.process.wait(timeout=SECONDS) == 2
+            assert second.text() == f"encore: Port {server.port} is taken. Give another --port.\n"
+        finally:
+            second.kill()
+        assert server.call("/v1/policy")["programme"] == "Test shop"
 
 
 def test_a_killed_server_has_kept_every_answer_it_gave(home: Home) -> None:
