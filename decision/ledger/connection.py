@@ -91,7 +91,6 @@ def _connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
         )
     except sqlite3.Error as error:
         raise _failed(error) from error
-    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA cache_size = -16000")
     # Of others SQLite knows only those who write without taking turns, such as a person with its shell.

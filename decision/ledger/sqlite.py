@@ -61,12 +61,16 @@ class SqliteLedger:
             raise LedgerError(f"Expected a ledger at {path}, found none.", hint="Run `encore init`.")
         self._connections = Connections(path, durable=durable)
         check_not_newer(self._db, path)
-        if applied(self._db) != list(STEPS):
+        if not self._is_upgraded():
             # Another process may be at it just now.
             with self._connections.turns.taken(patience=UPGRADE_PATIENCE):
-                upgraded = applied(self._db) == list(STEPS)
+                upgraded = self._is_upgraded()
             if not upgraded:
                 raise LedgerError(f"Expected an up-to-date ledger at {path}.", hint="Run `encore upgrade`.")
+
+    def _is_upgraded(self) -> bool:
+        # A copy made by VACUUM INTO has lost the mode. Only an upgrade sets it: two who do so at once fail.
+        return applied(self._db) == list(STEPS) and self._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
     @classmethod
     def create(cls, path: Path, *, durable: bool = True) -> SqliteLedger:

@@ -46,7 +46,9 @@ def test_money_is_never_given_past_a_budget(ledger: Ledger) -> None:
     given = [shop.action(d.action_id) for d in found]
     spent = sum(shop.contact_cost_micros(a) + shop.redemption_cost_micros(a, micros(60.0)) for a in given)
     assert used["b|programme"].amount_micros == spent <= micros(50.0)
-    assert used["sms|programme"].count == sum(a.offer == "discount" for a in given) == 5
+    # Who comes first is left to chance, and with it which of the two budgets ends first.
+    assert used["sms|programme"].count == sum(a.offer == "discount" for a in given) <= 5
+    assert used["sms|programme"].count == 5 or used["b|programme"].amount_micros > micros(50.0 - 6.1)
 
 
 def test_the_frequency_cap_holds_when_a_customer_asks_everywhere_at_once(ledger: Ledger) -> None:

@@ -139,6 +139,18 @@ def test_a_ledger_that_was_never_finished_asks_for_an_upgrade(tmp_path: Path) ->
     assert SqliteLedger.create(tmp_path / "ledger.db").counts()["decisions"] == 0
 
 
+def test_a_copy_that_has_lost_its_mode_asks_for_an_upgrade(ledger: SqliteLedger, tmp_path: Path) -> None:
+    ledger.record_decision(decided(), (), seen_version=0)
+    copy = tmp_path / "copy.db"
+    ledger._db.execute("VACUUM INTO ?", [str(copy)])
+    with pytest.raises(LedgerError, match="encore upgrade"):
+        SqliteLedger(copy)
+    upgraded = SqliteLedger.create(copy)
+    assert upgraded.decision("d-1") == decided()
+    assert upgraded._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    upgraded.close()
+
+
 def test_a_missing_ledger_asks_for_init(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="encore init"):
         SqliteLedger(tmp_path / "ledger.db")
