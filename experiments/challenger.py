@@ -19,7 +19,7 @@ from decision.serving import posterior_arrays
 from experiments.components import fit_components
 from experiments.dataset import Dataset
 from experiments.encoding import encode_all, fit_encoder
-from experiments.learners import LEARNERS
+from experiments.learners import USUAL
 from experiments.learners.base import Learner, Rows
 from experiments.selection import Candidate, choose, cross_fit
 
@@ -59,7 +59,7 @@ def build_challenger(
     *,
     now: datetime,
     run_id: str = "",
-    learners: Mapping[str, Learner] = LEARNERS,
+    learners: Mapping[str, Learner] = USUAL,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Challenger:
     """Choose a learner by out-of-sample money, fit it on all of `data`, and put the bundle's parts together.

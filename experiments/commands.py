@@ -28,6 +28,19 @@ def _progress(label: str, items: Iterable[T]) -> Iterable[T]:
         yield from bar
 
 
+def _learners(text: str) -> tuple[str, ...]:
+    """Return the learners that a text names. Raises `click.BadParameter` for one that there isn't."""
+    from experiments.learners import LEARNERS, USUAL
+
+    if text in ("usual", "all"):
+        return tuple(USUAL if text == "usual" else LEARNERS)
+    names = tuple(name.strip() for name in text.split(","))
+    unknown = [name for name in names if name not in LEARNERS]
+    if unknown:
+        raise click.BadParameter(f"expected usual, all or some of {', '.join(LEARNERS)}; found {unknown[0]!r}.")
+    return names
+
+
 @click.command()
 @click.option("--seed", default=1, show_default=True, help="Fixes folds, models and draws.")
 @click.option(
@@ -47,13 +60,22 @@ def _progress(label: str, items: Iterable[T]) -> Iterable[T]:
     show_default=True,
     help="How the bundle chooses: explore by belief, or always the best predicted value.",
 )
+@click.option(
+    "--learners",
+    default="usual",
+    show_default=True,
+    callback=lambda _context, _option, text: _learners(text),
+    help="usual, all, or names with commas between them: what to choose from.",
+)
 @click.pass_obj
-def train(home: Home, seed: int, folds: int, repeats: int, policy: str) -> None:
-    """Fit every learner, choose one by out-of-sample money, write a policy bundle and register it in MLflow."""
+def train(home: Home, *, seed: int, folds: int, repeats: int, policy: str, learners: tuple[str, ...]) -> None:
+    """Fit the learners, choose one by out-of-sample money, write a policy bundle and register it in MLflow."""
     from experiments.challenger import Settings
+    from experiments.learners import LEARNERS
     from experiments.train import train
 
-    trained = train(home, Settings(seed, folds, repeats, policy), now=utc_now(), tell=_tell)
+    candidates = {name: LEARNERS[name] for name in learners}
+    trained = train(home, Settings(seed, folds, repeats, policy), now=utc_now(), learners=candidates, tell=_tell)
     currency = home.programme().currency
     click.echo(f"{'learner':24} {'value per decision':>20}   95 % interval, {currency}, out of fold")
     for c in sorted(trained.challenger.candidates, key=lambda c: -c.mean if not c.failure else float("inf")):

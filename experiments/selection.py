@@ -19,12 +19,12 @@ from decision.records import FloatArray
 from decision.stages.hashing import uniform
 from experiments.components import fit_components, values
 from experiments.dataset import Dataset
-from experiments.learners import LEARNERS
+from experiments.learners import USUAL
 from experiments.learners.base import Learner, Rows
 from experiments.off_policy import Rounds
 from experiments.off_policy.dr import Dr
 
-REFERENCE = "pooled_linear"
+REFERENCE = "pooled_sparse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def cross_fit(
     folds: int,
     repeats: int,
     seed: int,
-    learners: Mapping[str, Learner] = LEARNERS,
+    learners: Mapping[str, Learner] = USUAL,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Candidate]:
     """Return every learner with its out-of-sample value; `tell` hears of progress.
@@ -144,15 +144,26 @@ def choose(candidates: list[Candidate]) -> tuple[Candidate, str]:
     """Return the candidate to serve, and the sentence why.
 
     The reference shrinks towards doing the same for everybody by itself, so it is kept unless another one's
-    policy beats it by two standard errors of the paired difference; where it could not be fitted, the simplest is.
+    policy beats it by two standard errors of the paired difference; then the simplest of those within one standard
+    error of the best is taken. Where the reference could not be fitted, the simplest stands in for it.
     """
     usable = sorted((c for c in candidates if not c.failure), key=lambda c: (c.name != REFERENCE, c.complexity))
     reference, best = usable[0], max(usable, key=lambda c: c.mean)
-    gap = best.terms - reference.terms
-    lead, error = float(gap.mean()), float(gap.std(ddof=1) / np.sqrt(len(gap)))
-    figures = f"{best.mean:.4f} against {reference.mean:.4f} per decision, standard error of the difference {error:.4f}"
     if best is reference:
         return reference, f"{reference.name} has the highest value out of sample ({reference.mean:.4f} per decision)"
-    if lead > 2.0 * error:
-        return best, f"{best.name} beats {reference.name} by more than two standard errors ({figures})"
-    return reference, f"{best.name} does not beat {reference.name} by two standard errors ({figures})"
+    lead, error = _lead(best, reference)
+    figures = f"{best.mean:.4f} against {reference.mean:.4f} per decision, standard error of the difference {error:.4f}"
+    if lead <= 2.0 * error:
+        return reference, f"{best.name} does not beat {reference.name} by two standard errors ({figures})"
+    because = f"{best.name} beats {reference.name} by more than two standard errors ({figures})"
+    for simpler in sorted(usable[1:], key=lambda c: c.complexity):
+        short, doubt = _lead(best, simpler)
+        if simpler.complexity < best.complexity and short <= doubt and simpler.mean > reference.mean:
+            return simpler, f"{because}; {simpler.name} is simpler and within one standard error of it"
+    return best, because
+
+
+def _lead(one: Candidate, other: Candidate) -> tuple[float, float]:
+    """Return by how much the policy of one is worth more than that of the other, and the standard error."""
+    gap = one.terms - other.terms
+    return float(gap.mean()), float(gap.std(ddof=1) / np.sqrt(len(gap)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,8 @@ from decision.wiring import Home
 from experiments import tracking
 from experiments.challenger import Challenger, Settings, build_challenger
 from experiments.dataset import training_set
+from experiments.learners import USUAL
+from experiments.learners.base import Learner
 from experiments.train_report import candidate_metrics, figures
 
 
@@ -29,7 +31,14 @@ class Trained:
     model_version: str
 
 
-def train(home: Home, settings: Settings, *, now: datetime, tell: Callable[[str], None] = lambda _: None) -> Trained:
+def train(
+    home: Home,
+    settings: Settings,
+    *,
+    now: datetime,
+    learners: Mapping[str, Learner] = USUAL,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Trained:
     """Train a challenger on the training set of the home's ledger, write its bundle and register it.
 
     Customers of the evaluation set are never touched: they judge the challenger later.
@@ -55,7 +64,7 @@ def train(home: Home, settings: Settings, *, now: datetime, tell: Callable[[str]
     tags = {"encore.step": "train", "encore.simulated": str(programme.simulated).lower()}
     with tracking.run(programme, f"train {now:%Y-%m-%d %H:%M}", parameters=parameters, tags=tags) as mlflow:
         run_id = mlflow.active_run().info.run_id
-        challenger = build_challenger(data, programme, settings, now=now, run_id=run_id, tell=tell)
+        challenger = build_challenger(data, programme, settings, now=now, run_id=run_id, learners=learners, tell=tell)
         bundle = home.bundles.write(challenger.manifest, challenger.arrays)
         folder = home.bundles.root / bundle.version
         shutil.copyfile(home.programme_path, folder / "programme.toml")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +13,13 @@ from decision.policies.posterior import sigmoid
 from decision.records import Components, FloatArray, IntArray
 
 FOREST_PARTS = ("feature", "threshold", "left", "right", "roots", "leaf")
+SHAPE_PARTS = ("centre", "scale", "of", "at", "first", "second")
+BOOSTED_PARTS = ("feature", "threshold", "left", "right", "roots", "owner", "leaf")
+EFFECT_PARTS = ("control", "effects")
+# In standard deviations: one absurd fact must not outweigh everything that is known.
+LARGEST_PRODUCT = 5.0
+# An effect in percentage points could lead beyond certainty.
+SUREST = 1e-4
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -39,10 +46,96 @@ class LinearOdds:
 
 
 @dataclass(frozen=True, slots=True)
+class Shapes:
+    """How contexts of D facts become F columns: a 1, the facts, steps, products.
+
+    Facts are standardised with `centre` and `scale` [D]; step s says whether fact `of[s]` is beyond `at[s]`, [S];
+    product q is that of the facts `first[q]` and `second[q]`, [Q], kept within `LARGEST_PRODUCT`.
+    """
+
+    centre: FloatArray
+    scale: FloatArray
+    of: IntArray
+    at: FloatArray
+    first: IntArray
+    second: IntArray
+
+    def columns(self, x: FloatArray) -> FloatArray:
+        """Return the columns, shape [..., F], of contexts of shape [..., D]."""
+        facts = (x - self.centre) / self.scale
+        # minimum and maximum: np.clip takes longer than the whole product.
+        products = facts[..., self.first] * facts[..., self.second]
+        products = np.minimum(np.maximum(products, -LARGEST_PRODUCT), LARGEST_PRODUCT)
+        return np.concatenate([np.ones((*x.shape[:-1], 1)), facts, x[..., self.of] > self.at, products], axis=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class ShapedOdds:
+    """A model that is linear in the columns of `Shapes`: thresholds and interactions, and still one product.
+
+    `coefficients` has shape [K, F], in log-odds.
+    """
+
+    shapes: Shapes
+    coefficients: FloatArray
+
+    def log_odds(self, x: FloatArray) -> FloatArray:
+        """Return log-odds, shape [..., K], for contexts of shape [..., D]."""
+        return np.asarray(self.shapes.columns(x) @ self.coefficients.T)
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """Return probabilities, shape [..., K], for contexts of shape [..., D]."""
+        return sigmoid(self.log_odds(x))
+
+
+@dataclass(frozen=True, slots=True)
+class BoostedOdds:
+    """Trees that add to the log-odds of a shaped model, each for one action.
+
+    N nodes as in `ForestOdds`, without the action in their conditions: a root belongs to the action `owner` [R]
+    and adds `leaf` [N] to its log-odds.
+    """
+
+    shaped: ShapedOdds
+    feature: IntArray
+    threshold: FloatArray
+    left: IntArray
+    right: IntArray
+    roots: IntArray
+    owner: IntArray
+    leaf: FloatArray
+    depth: int
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """Return probabilities, shape [K], for a context of shape [D]."""
+        node = self.roots
+        for _ in range(self.depth):
+            node = np.where(x[self.feature[node]] > self.threshold[node], self.right[node], self.left[node])
+        start = self.shaped.log_odds(x)
+        return sigmoid(start + np.bincount(self.owner, weights=self.leaf[node], minlength=len(start)))
+
+
+@dataclass(frozen=True, slots=True)
+class EffectOdds:
+    """Odds under control plus an effect of each action in percentage points, kept between the edges of certainty.
+
+    `control` [1 + D] are log-odds, `effects` [K, 1 + D] probabilities, the intercept first; control's row is 0.
+    """
+
+    control: FloatArray
+    effects: FloatArray
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """Return probabilities, shape [..., K], for contexts of shape [..., D]."""
+        start = sigmoid(self.control[0] + x @ self.control[1:])[..., None]
+        return np.clip(start + self.effects[:, 0] + x @ self.effects[:, 1:].T, SUREST, 1.0 - SUREST)
+
+
+@dataclass(frozen=True, slots=True)
 class ForestOdds:
     """The average over T trees kept as arrays over all N nodes; a leaf points to itself.
 
-    `feature`, `threshold`, `right` (taken where x >= threshold), `left`: [N]; `roots`: [T]; `leaf`: [N, K];
+    `feature`, `threshold`, `right` (taken where x > threshold), `left`: [N]; `roots`: [T]; `leaf`: [N, K];
     `depth` is the longest path.
     """
 
@@ -58,8 +151,7 @@ class ForestOdds:
         """Return probabilities, shape [K]."""
         node = self.roots
         for _ in range(self.depth):
-            goes_right = x[self.feature[node]] >= self.threshold[node]
-            node = np.where(goes_right, self.right[node], self.left[node])
+            node = np.where(x[self.feature[node]] > self.threshold[node], self.right[node], self.left[node])
         average: FloatArray = self.leaf[node].mean(axis=0)
         return average
 
@@ -94,15 +186,26 @@ class UpliftModel:
 
 def odds_from(kind: str, name: str, arrays: Arrays) -> Odds:
     """Return the model of one component. Raises `InvalidBundle` when arrays are missing or of an unknown kind."""
+
+    def parts(names: tuple[str, ...]) -> dict[str, np.ndarray]:
+        return {part: arrays[f"{name}.{part}"] for part in names}
+
+    def shaped() -> ShapedOdds:
+        return ShapedOdds(Shapes(**parts(SHAPE_PARTS)), arrays[f"{name}.coefficients"])
+
+    makers: dict[str, Callable[[], Odds]] = {
+        "linear": lambda: LinearOdds(arrays[f"{name}.coefficients"]),
+        "shaped": shaped,
+        "boosted": lambda: BoostedOdds(shaped(), **parts(BOOSTED_PARTS), depth=int(arrays[f"{name}.depth"])),
+        "effects": lambda: EffectOdds(**parts(EFFECT_PARTS)),
+        "forest": lambda: ForestOdds(**parts(FOREST_PARTS), depth=int(arrays[f"{name}.depth"])),
+    }
+    if kind not in makers:
+        raise InvalidBundle(f"Expected a model of kind {', '.join(sorted(makers))} for {name}, found {kind!r}.")
     try:
-        if kind == "linear":
-            return LinearOdds(arrays[f"{name}.coefficients"])
-        if kind == "forest":
-            parts = {part: arrays[f"{name}.{part}"] for part in FOREST_PARTS}
-            return ForestOdds(**parts, depth=int(arrays[f"{name}.depth"]))
+        return makers[kind]()
     except KeyError as missing:
         raise InvalidBundle(f"Expected the array {missing} in the bundle, found none.") from None
-    raise InvalidBundle(f"Expected a model of kind linear or forest for {name}, found {kind!r}.")
 
 
 def uplift_model_from(heads: Mapping[str, str], arrays: Arrays) -> UpliftModel:

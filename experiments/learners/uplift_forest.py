@@ -6,7 +6,7 @@ Rzepakowski and Jaroszewicz, "Decision trees for uplift modeling with single and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from decision.bundle.models import ForestOdds
 from decision.records import FloatArray
 from experiments.learners.base import Export, Fitted, Rows
 from experiments.learners.t_learner import arm_names, quiet_causalml
+from experiments.learners.trees import Leaf, Split, Tree, laid_out
 
 
 class UpliftForest:
@@ -48,9 +49,8 @@ class UpliftForest:
             n_jobs=1,
         )
         forest.fit(rows.x, treatment=np.array(names)[rows.action], y=rows.outcome.astype(int))
-        nodes = _Nodes(width=rows.actions)
-        roots = [nodes.add(tree.fitted_uplift_tree, depth=0) for tree in forest.uplift_forest]
-        return ForestFit(nodes.arrays(roots))
+        trees = [_tree(tree.fitted_uplift_tree) for tree in forest.uplift_forest]
+        return ForestFit(laid_out(trees, nothing=[0.0] * rows.actions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,42 +71,10 @@ class ForestFit:
         return Export("forest", self.arrays)
 
 
-@dataclass(slots=True)
-class _Nodes:
-    """Lays causalml's linked nodes out in arrays; a leaf points to itself."""
-
-    width: int
-    feature: list[int] = field(default_factory=list)
-    threshold: list[float] = field(default_factory=list)
-    left: list[int] = field(default_factory=list)
-    right: list[int] = field(default_factory=list)
-    leaf: list[list[float]] = field(default_factory=list)
-    depth: int = 0
-
-    def add(self, node: Any, *, depth: int) -> int:
-        place = len(self.feature)
-        self.depth = max(self.depth, depth)
-        is_leaf = node.results is not None
-        self.feature.append(0 if is_leaf else int(node.col))
-        self.threshold.append(0.0 if is_leaf else _threshold(node.value))
-        self.leaf.append([float(p) for p in node.results] if is_leaf else [0.0] * self.width)
-        self.left.append(place)
-        self.right.append(place)
-        if not is_leaf:
-            self.right[place] = self.add(node.trueBranch, depth=depth + 1)
-            self.left[place] = self.add(node.falseBranch, depth=depth + 1)
-        return place
-
-    def arrays(self, roots: list[int]) -> dict[str, np.ndarray]:
-        return {
-            "feature": np.array(self.feature),
-            "threshold": np.array(self.threshold),
-            "left": np.array(self.left),
-            "right": np.array(self.right),
-            "roots": np.array(roots),
-            "leaf": np.array(self.leaf),
-            "depth": np.array(self.depth),
-        }
+def _tree(node: Any) -> Tree:
+    if node.results is not None:
+        return Leaf([float(p) for p in node.results])
+    return Split(int(node.col), _threshold(node.value), below=_tree(node.falseBranch), above=_tree(node.trueBranch))
 
 
 def _threshold(value: float) -> float:

@@ -27,7 +27,7 @@ def walked(parts: Mapping[str, np.ndarray], x: np.ndarray) -> np.ndarray:
     for root in parts["roots"]:
         node = int(root)
         while parts["left"][node] != node:
-            side = "right" if x[parts["feature"][node]] >= parts["threshold"][node] else "left"
+            side = "right" if x[parts["feature"][node]] > parts["threshold"][node] else "left"
             node = int(parts[side][node])
         leaves.append(parts["leaf"][node])
     return np.mean(leaves, axis=0)
@@ -68,7 +68,7 @@ def test_components_by_hand() -> None:
 
 
 def test_unknown_kinds_and_missing_arrays_are_named() -> None:
-    with pytest.raises(InvalidBundle, match="linear or forest for repurchase, found 'net'"):
+    with pytest.raises(InvalidBundle, match="boosted, effects, forest, linear, shaped for repurchase, found 'net'"):
         odds_from("net", "repurchase", {})
     with pytest.raises(InvalidBundle, match=r"repurchase\.coefficients"):
         odds_from("linear", "repurchase", {})

@@ -30,7 +30,7 @@ from experiments.learners.base import Learner, Rows
 from tests import support, trials
 from tests.trials import NOW
 
-FAST = ("constant", "pooled_linear")
+FAST = ("constant", "pooled_sparse")
 SETTINGS = Settings(seed=1, folds=2, repeats=1)
 
 
@@ -58,9 +58,9 @@ def test_the_manifest_says_where_the_bundle_comes_from(
 ) -> None:
     manifest, found = challenger.manifest, challenger.manifest.provenance
     assert (manifest.actions, manifest.policy, manifest.seed) == (trials.ACTIONS, "thompson", 1)
-    assert manifest.heads == {"repurchase": "linear", "visit": "linear"}
+    assert manifest.heads == {"repurchase": "shaped", "visit": "linear"}
     assert manifest.created_at == NOW
-    assert found.learner == challenger.chosen.name == "pooled_linear"
+    assert found.learner == challenger.chosen.name == "pooled_sparse"
     assert (found.run_id, found.rows, found.seed) == ("run-1", len(training), 1)
     assert (found.data_sha256, found.programme_digest) == (training.sha256, shop.digest)
 
@@ -144,7 +144,7 @@ def test_who_may_get_less_does_not_make_offers_look_good(
         rows.append(Rewarded(replace(decision, distribution=chances), trials.reward(decision, fate, shop)))
     home = trials.home(tmp_path / "home", rows)
     data = training_set(home.ledger(), shop)
-    built = build_challenger(data, shop, SETTINGS, now=NOW, learners=learners("pooled_linear"))
+    built = build_challenger(data, shop, SETTINGS, now=NOW, learners=learners("pooled_sparse"))
     champion = champion_from(home.bundles.write(built.manifest, built.arrays))
     actions = [action_named(a) for a in trials.ACTIONS]
     context = {"age": 40.0, "consent": 1.0}
@@ -170,7 +170,7 @@ def test_the_service_writes_down_what_training_needs_to_tell_consent_from_effect
     sweep(programme=shop, ledger=ledger, now=end)
     data = training_set(ledger, shop)
     ledger.close()
-    built = build_challenger(data, shop, SETTINGS, now=end, learners=learners("pooled_linear"))
+    built = build_challenger(data, shop, SETTINGS, now=end, learners=learners("pooled_sparse"))
     champion = champion_from(BundleStore(tmp_path).write(built.manifest, built.arrays))
     whole = next(d for d in data.decisions if len(d.allowed) == len(support.ACTIONS))
     actions = [action_named(a) for a in support.ACTIONS]

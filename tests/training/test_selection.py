@@ -20,7 +20,7 @@ from experiments.learners.linear import LinearFit
 from experiments.selection import REFERENCE, Candidate, choose, cross_fit, fold_of, greedy, policy_terms
 from tests import trials
 
-FAST: Mapping[str, Learner] = {name: LEARNERS[name] for name in ("constant", "pooled_linear")}
+FAST: Mapping[str, Learner] = {name: LEARNERS[name] for name in ("constant", "pooled_sparse")}
 
 
 class Spy:
@@ -143,20 +143,20 @@ def test_the_value_out_of_sample_is_the_true_value_of_the_policy(
     data: Dataset, past: trials.Past, candidates: dict[str, Candidate]
 ) -> None:
     """In repurchases, whose truth is known: prices are 1 a repurchase and nothing else."""
-    chosen = greedy(candidates["pooled_linear"].value)
+    chosen = greedy(candidates["pooled_sparse"].value)
     true = float((chosen * past.truth).sum(axis=1).mean())
     bare = replace(data, value=data.repurchased)
-    terms = policy_terms(bare, chosen, candidates["pooled_linear"].odds)
+    terms = policy_terms(bare, chosen, candidates["pooled_sparse"].odds)
     assert abs(terms.mean() - true) < 4.0 * terms.std() / np.sqrt(len(terms))
 
 
 def test_who_sees_customers_is_worth_more_than_a_rule_where_they_differ(candidates: dict[str, Candidate]) -> None:
-    gap = candidates["pooled_linear"].terms - candidates["constant"].terms
+    gap = candidates["pooled_sparse"].terms - candidates["constant"].terms
     assert gap.mean() > 4.0 * gap.std() / np.sqrt(len(gap))
 
 
 def test_predictions_follow_the_truth_out_of_fold(past: trials.Past, candidates: dict[str, Candidate]) -> None:
-    odds = candidates["pooled_linear"].odds
+    odds = candidates["pooled_sparse"].odds
     assert odds.shape == past.truth.shape
     assert np.corrcoef((odds[:, 1] - odds[:, 0]), (past.truth[:, 1] - past.truth[:, 0]))[0, 1] > 0.9
 

@@ -29,7 +29,7 @@ from experiments import tracking
 from experiments.challenger import Settings
 from experiments.dataset import read_dataset
 from experiments.evaluate import evaluate
-from experiments.learners import LEARNERS
+from experiments.learners import USUAL
 from experiments.train import train
 from tests import support, trials
 
@@ -138,9 +138,9 @@ def files(run: Any, folder: str = "") -> set[str]:
 def test_training_says_what_it_tried_and_chose(story: Shop) -> None:
     said = story.said["train"]
     assert said.exit_code == 0
-    for name in LEARNERS:
+    for name in USUAL:
         assert name in said.stdout
-    assert "chosen: pooled_linear, because" in said.stdout
+    assert "chosen: pooled_sparse, because" in said.stdout
     version = story.home.bundles.versions()[0]
     assert f"bundle {version} from " in said.stdout
     assert "registered version 1 (challenger)" in said.stdout
@@ -162,7 +162,7 @@ def test_a_run_holds_what_it_was_trained_with(story: Shop) -> None:
         "policy": "thompson",
     }
     assert expected.items() <= run.data.params.items()
-    assert run.data.tags["encore.chosen"] == "pooled_linear"
+    assert run.data.tags["encore.chosen"] == "pooled_sparse"
     assert run.data.tags["encore.simulated"] == "false"
     assert run.data.tags["encore.bundle"] == story.home.bundles.versions()[0]
     assert run.info.status == "FINISHED"
@@ -178,9 +178,9 @@ def test_a_run_holds_the_value_of_its_policy_with_an_interval(story: Shop) -> No
 def test_every_learner_has_a_run_of_its_own_under_it(story: Shop) -> None:
     parent = runs("train")[0].info.run_id
     nested = [run for run in runs("candidate") if run.data.tags["mlflow.parentRunId"] == parent]
-    assert {run.data.params["learner"] for run in nested} == set(LEARNERS)
+    assert {run.data.params["learner"] for run in nested} == set(USUAL)
     chosen = [run.data.params["learner"] for run in nested if run.data.tags["encore.chosen"] == "true"]
-    assert chosen == ["pooled_linear"]
+    assert chosen == ["pooled_sparse"]
     for run in nested:
         assert run.data.metrics["policy_value_low"] < run.data.metrics["policy_value_high"]
 
