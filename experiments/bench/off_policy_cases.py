@@ -46,7 +46,7 @@ BY_NUMBER: dict[str, Callable[[float], Estimator]] = {
     "sgdr_": subgaussian_dr,
 }
 ABSOLUTE = 1e-15
-"""Below this a difference is rounding, whatever the expected value; it matters where that is 0."""
+"""Below this a difference from an expected 0 is rounding."""
 
 
 def found_for(names: Iterable[str]) -> dict[str, Estimator]:
@@ -106,8 +106,8 @@ class Case:
 
 
 def relative_error(found: float, expected: float) -> float:
-    """Return |found - expected| / |expected|; 0 where they differ by rounding around 0 only."""
+    """Return |found - expected| / |expected|; where 0 is expected, 0 for a difference by rounding only."""
     error = abs(found - expected)
-    if error <= ABSOLUTE:
-        return 0.0
-    return error / abs(expected) if expected else math.inf
+    if expected:
+        return error / abs(expected)
+    return 0.0 if error <= ABSOLUTE else math.inf

@@ -52,8 +52,12 @@ class Rounds:
         self._set("reward", _floats("reward", self.reward, (n,)))
         self._set("propensity", _floats("propensity", self.propensity, (n,)))
         self._set("target", target)
+        _refuse_infinite("reward", self.reward)
+        _refuse_infinite("propensity", self.propensity)
         if self.q_hat is not None:
             self._set("q_hat", _floats("q_hat", self.q_hat, target.shape))
+            if not np.isfinite(self.q_hat @ np.ones(target.shape[1])).all():
+                _refuse_infinite("q_hat", self.q_hat)
         self._check_values()
 
     def _set(self, name: str, value: NDArray[np.generic]) -> None:
@@ -63,19 +67,25 @@ class Rounds:
 
     def _check_values(self) -> None:
         n_actions = self.target.shape[1]
-        _refuse(
-            (self.action < 0) | (self.action >= n_actions),
-            f"action must lie in 0..{n_actions - 1}, the columns of target",
-            self.action,
-            "Give target a column for every action in the log.",
-        )
-        _refuse(
-            (self.propensity <= 0) | (self.propensity > 1),
-            "propensity must lie in (0, 1]",
-            self.propensity,
-            "Use the propensity that was logged with the decision; a round without one can't be used.",
-        )
-        # One pass each over the whole table; rows are looked at singly only where something is wrong.
+        # One pass each over everything; rounds are looked at singly only where something is wrong.
+        if self.action.min() < 0 or self.action.max() >= n_actions:
+            _refuse(
+                (self.action < 0) | (self.action >= n_actions),
+                f"action must lie in 0..{n_actions - 1}, the columns of target",
+                self.action,
+                "Give target a column for every action in the log.",
+            )
+        if self.propensity.min() <= 0 or self.propensity.max() > 1:
+            _refuse(
+                (self.propensity <= 0) | (self.propensity > 1),
+                "propensity must lie in (0, 1]",
+                self.propensity,
+                "Use the propensity that was logged with the decision; a round without one can't be used.",
+            )
+        sums = self.target @ np.ones(n_actions)
+        off = np.abs(sums - 1)
+        if not off.max() <= ROW_SUM_TOLERANCE:
+            _refuse_infinite("target", self.target)
         if self.target.min() < 0:
             lowest = self.target.min(axis=1)
             _refuse(
@@ -84,9 +94,8 @@ class Rounds:
                 lowest,
                 "Give the target policy's distribution over actions, not its values.",
             )
-        sums = self.target @ np.ones(n_actions)
         _refuse(
-            np.asarray(np.abs(sums - 1) > ROW_SUM_TOLERANCE),
+            np.asarray(off > ROW_SUM_TOLERANCE),
             f"each row of target must sum to 1 within {ROW_SUM_TOLERANCE:g}",
             sums,
             "Give actions that were not allowed probability 0 and normalise over the rest.",
@@ -116,7 +125,16 @@ class Rounds:
 
     def of_logged(self, table: FloatArray) -> FloatArray:
         """float[n], the column of float[n, K] `table` that belongs to each logged action."""
-        return table[np.arange(len(self)), self.action]
+        return np.asarray(table.take(self._place) if table.flags.c_contiguous else table[self._row, self.action])
+
+    @cached_property
+    def _row(self) -> IntArray:
+        return np.arange(len(self))
+
+    @cached_property
+    def _place(self) -> IntArray:
+        place: IntArray = self._row * self.n_actions + self.action
+        return place
 
     def require_q_hat(self, reader: str) -> FloatArray:
         """float[n, K] `q_hat`; raises InvalidInput when there is none."""
@@ -168,7 +186,11 @@ def _floats(name: str, value: FloatArray, shape: tuple[int | None, ...]) -> Floa
             f"{name} must have shape [{wanted}], found {list(array.shape)}.",
             hint="Give one row for every round and, in a table, one column for every action.",
         )
-    if not np.isfinite(array @ np.ones(array.shape[1]) if array.ndim == 2 else array).all():
+    return array
+
+
+def _refuse_infinite(name: str, array: FloatArray) -> None:
+    if not np.isfinite(array).all():
         largest = np.abs(array).reshape(len(array), -1).max(axis=1)
         _refuse(
             ~np.isfinite(largest),
@@ -176,7 +198,6 @@ def _floats(name: str, value: FloatArray, shape: tuple[int | None, ...]) -> Floa
             largest,
             "Leave out rounds whose values are missing; a reward that has not matured is not a 0.",
         )
-    return array
 
 
 def _refuse(bad: NDArray[np.bool_], expected: str, found: NDArray[np.generic], hint: str) -> None:

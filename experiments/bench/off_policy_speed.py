@@ -1,0 +1,149 @@
+"""Speed and memory: beside the peer on 100,000 rounds, and alone on ten million."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from experiments.bench.off_policy_cases import found_for, relative_error
+from experiments.bench.off_policy_peer import Peer
+from experiments.off_policy import ESTIMATORS, Rounds, bootstrap
+from experiments.off_policy.stream import total
+
+T = TypeVar("T")
+ACTIONS = 20
+CHUNK = 50_000
+REPLICATES = 96
+
+
+class Speed(msgspec.Struct, frozen=True):
+    """Seconds to value all of the peer's estimators on one log, and to put bootstrap intervals around them."""
+
+    rounds: int
+    estimators: int
+    ours_seconds: float
+    peer_seconds: float
+    ours_one_seconds: float
+    peer_one_seconds: float
+    ours_bootstrap_seconds: float
+    peer_bootstrap_seconds: float
+    largest_error: float
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """A log in chunks: its size, seconds to make it, seconds to value it, and the process's peak in MiB."""
+
+    rounds: int
+    actions: int
+    estimators: int
+    making_seconds: float
+    valuing_seconds: float
+    before_mib: float
+    peak_mib: float
+    values: dict[str, float]
+
+
+def a_log(n: int, rng: np.random.Generator) -> Rounds:
+    """Return n rounds with 20 actions, a near-greedy logger, and rare purchases."""
+    floor = 0.01
+    best, wanted = rng.integers(ACTIONS, size=(2, n))
+    explored = rng.random(n) < floor * ACTIONS
+    action = np.where(explored, rng.integers(ACTIONS, size=n), best)
+    propensity = floor + (1 - ACTIONS * floor) * (action == best)
+    target = np.full((n, ACTIONS), floor)
+    target[np.arange(n), wanted] += 1 - ACTIONS * floor
+    q_hat = rng.random((n, ACTIONS)) * 4
+    reward = 40.0 * (rng.random(n) < 0.05 + 0.05 * (action == wanted))
+    return Rounds(action, reward, propensity, target, q_hat)
+
+
+def speed(peer: Peer, folder: Path, *, n: int, repeats: int, seed: int) -> Speed:
+    """Return how long both take for the same estimators on the same log, one after the other in one run.
+
+    Ours reads and checks the arrays anew each time, as the peer does for each estimator.
+    """
+    log = a_log(n, np.random.default_rng(seed))
+    theirs = peer.run(log, folder, repeats=repeats, replicates=REPLICATES)
+    estimators = found_for(theirs)
+
+    def fresh() -> Rounds:
+        return Rounds(log.action, log.reward, log.propensity, log.target, log.q_hat)
+
+    def all_values() -> dict[str, float]:
+        rounds = fresh()
+        return {name: estimator.estimate(rounds).value for name, estimator in estimators.items()}
+
+    values, ours = timed(all_values, repeats)
+    _, one = timed(lambda: estimators["dr"].estimate(fresh()).value, repeats)
+    _, resampled = timed(lambda: bootstrap(estimators, fresh(), seed=1, replicates=REPLICATES), max(repeats // 3, 1))
+    return Speed(
+        rounds=n,
+        estimators=len(estimators),
+        ours_seconds=ours,
+        peer_seconds=sum(found["seconds"] for found in theirs.values()),
+        ours_one_seconds=one,
+        peer_one_seconds=theirs["dr"]["seconds"],
+        ours_bootstrap_seconds=resampled,
+        peer_bootstrap_seconds=sum(found["interval_seconds"] for found in theirs.values()),
+        largest_error=max(relative_error(values[name], found["value"]) for name, found in theirs.items()),
+    )
+
+
+def timed(call: Callable[[], T], repeats: int) -> tuple[T, float]:
+    """Return what a call answers, and the median of its seconds."""
+    took = []
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        answer = call()
+        took.append(time.perf_counter() - begun)
+    return answer, median(took)
+
+
+def memory(n: int, seed: int) -> Memory:
+    """Return what it takes to value n rounds in chunks with every estimator; run it in a process of its own."""
+    rng = np.random.default_rng(seed)
+    making = 0.0
+
+    def chunks() -> Iterator[Rounds]:
+        nonlocal making
+        for first in range(0, n, CHUNK):
+            begun = time.perf_counter()
+            part = a_log(min(CHUNK, n - first), rng)
+            making += time.perf_counter() - begun
+            yield part
+
+    before, begun = peak_mib(), time.perf_counter()
+    found = total(chunks(), ESTIMATORS).estimates(ESTIMATORS)
+    return Memory(
+        rounds=n,
+        actions=ACTIONS,
+        estimators=len(ESTIMATORS),
+        making_seconds=making,
+        valuing_seconds=time.perf_counter() - begun - making,
+        before_mib=before,
+        peak_mib=peak_mib(),
+        values={name: estimate.value for name, estimate in found.items()},
+    )
+
+
+def peak_mib() -> float:
+    """Return the most memory that this process has held so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def main(arguments: list[str]) -> Any:
+    """Measure memory for the number of rounds given, and print it as JSON."""
+    print(msgspec.json.encode(memory(int(arguments[0]), seed=1)).decode())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
