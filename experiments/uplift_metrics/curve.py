@@ -10,6 +10,7 @@ import numpy as np
 from decision.errors import InvalidInput
 from experiments.off_policy.estimate import two_sided
 from experiments.off_policy.rounds import FloatArray
+from experiments.uplift_metrics.clusters import resamples
 from experiments.uplift_metrics.ranking import Ranking, Top
 from experiments.uplift_metrics.trial import Trial
 
@@ -41,7 +42,7 @@ class Curve:
 
 
 def gain_curve(trial: Trial, gain: Gain, *, seed: int, replicates: int, level: float) -> Curve:
-    """Measure `gain` down the ranking; customers are resampled (percentile bootstrap, Efron 1979)."""
+    """Measure `gain` down the ranking; customers are resampled (percentile bootstrap)."""
     if replicates < 50 or not 0 < level < 1:
         raise InvalidInput(
             f"A band needs 50 replicates and a level in (0, 1), found {replicates} and {level:g}.",
@@ -50,12 +51,8 @@ def gain_curve(trial: Trial, gain: Gain, *, seed: int, replicates: int, level: f
     ranking = Ranking.of(trial)
     grid = np.linspace(0.0, 1.0, 101)
     here, area, above = _measure(ranking.top(), gain, grid)
-    rng = np.random.default_rng(seed)
-    n = len(trial)
-    drawn = (np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(replicates))
-    points, areas, aboves = zip(
-        *(_measure(ranking.top(copies.astype(np.float64)), gain, grid) for copies in drawn), strict=True
-    )
+    drawn = resamples(trial.member[ranking.order], seed=seed, replicates=replicates)
+    points, areas, aboves = zip(*(_measure(ranking.top(copies), gain, grid) for copies in drawn), strict=True)
     ends = [1 - two_sided(level), two_sided(level)]
     low, high = np.quantile(np.array(points), ends, axis=0)
     area_low, area_high = np.quantile(areas, ends)

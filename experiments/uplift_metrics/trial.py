@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decision.errors import InvalidInput
-from experiments.off_policy.rounds import FloatArray
+from experiments.off_policy.rounds import FloatArray, IntArray
+from experiments.uplift_metrics.clusters import Customers, members
 
 BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One treatment against control, randomised with known probabilities; one row a customer.
+    """One treatment against control, randomised with known probabilities; one row a decision.
 
     Parameters
     ----------
@@ -24,6 +25,8 @@ class Trial:
     cate : float[n], the uplift a model predicts, in the unit of `outcome`. The model must not have been
         trained on these customers, or every metric flatters it.
     treatment_probability : float[n], in (0, 1): the probability with which the customer was treated.
+    customer : ids of shape [n], where a customer may have several rows: intervals then know that they are
+        one piece of evidence. None: each row is a customer of its own.
 
     Raises
     ------
@@ -34,6 +37,7 @@ class Trial:
     treated: BoolArray
     cate: FloatArray
     treatment_probability: FloatArray
+    customer: Customers | None = None
 
     def __post_init__(self) -> None:
         treated = np.asarray(self.treated)
@@ -53,6 +57,7 @@ class Trial:
                 )
             array.flags.writeable = False
             object.__setattr__(self, name, array)
+        members(self.customer, len(treated))
         outside = (self.treatment_probability <= 0) | (self.treatment_probability >= 1)
         if outside.any():
             raise InvalidInput(
@@ -63,6 +68,11 @@ class Trial:
 
     def __len__(self) -> int:
         return len(self.outcome)
+
+    @property
+    def member(self) -> IntArray:
+        """int[n], the number of each row's customer, from 0."""
+        return members(self.customer, len(self))
 
     @property
     def weight(self) -> FloatArray:

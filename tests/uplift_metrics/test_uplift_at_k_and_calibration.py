@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from decision.errors import InvalidInput, NotEnoughData
-from experiments.uplift_metrics import Trial, calibration, uplift_at_k
+from experiments.uplift_metrics import Trial, calibration, calibration_slope, uplift_at_k
 
 
 def test_uplift_among_the_top_half_equals_a_computation_on_paper(tiny: Trial) -> None:
@@ -106,3 +106,66 @@ def test_bins_too_small_for_an_uplift_are_refused(tiny: Trial) -> None:
         calibration(tiny)
     with pytest.raises(InvalidInput, match="at least 1"):
         calibration(tiny, bins=0)
+
+
+def test_the_interval_of_the_error_reaches_the_true_one(simulate: Any) -> None:
+    """A model that promises 0.3 too much to everybody: its error is 0.3 in every bin."""
+    covered = 0
+    for seed in range(200):
+        trial, truth = simulate(1_000, seed=seed)
+        found = calibration(replace(trial, cate=truth + 0.3), bins=5)
+        assert 0.0 <= found.error_low <= found.expected_error <= found.error_high
+        covered += found.error_low <= 0.3 <= found.error_high
+    assert covered >= 190
+
+
+def test_a_calibrated_model_may_have_no_error(simulate: Any) -> None:
+    assert sum(calibration(simulate(1_000, seed=seed)[0]).error_low == 0.0 for seed in range(100)) >= 95
+
+
+@pytest.mark.parametrize(("stretch", "slope"), [(1.0, 1.0), (2.0, 0.5), (-1.0, -1.0)])
+def test_the_calibration_slope_says_how_much_of_a_prediction_is_real(
+    simulate: Any, stretch: float, slope: float
+) -> None:
+    trial, truth = simulate(20_000, seed=3)
+    found = calibration_slope(replace(trial, cate=stretch * truth))
+    assert found.low < slope < found.high
+    assert found.standard_error < 0.06
+
+
+def test_slopes_cover_and_noise_has_none(simulate: Any) -> None:
+    covered = {1.0: 0, 0.0: 0}
+    for seed in range(300):
+        trial, _ = simulate(600, seed=seed)
+        noise = replace(trial, cate=np.random.default_rng(1_000 + seed).normal(size=600))
+        for slope, one in ((1.0, trial), (0.0, noise)):
+            found = calibration_slope(one)
+            covered[slope] += found.low <= slope <= found.high
+    # 300 trials have a Monte-Carlo error of 1.3 points; sandwich errors run a little short.
+    assert all(0.91 <= n / 300 <= 0.98 for n in covered.values())
+
+
+def test_the_slope_is_the_least_squares_fit_by_hand(simulate: Any) -> None:
+    """With even chances and centred regressors the weights cancel."""
+    trial, _ = simulate(2_000, seed=9)
+    even = replace(trial, treatment_probability=np.full(2_000, 0.5))
+    centred = even.cate - even.cate.mean()
+    design = np.column_stack([np.ones(2_000), centred, even.treated - 0.5, (even.treated - 0.5) * centred])
+    by_hand = np.linalg.lstsq(design, even.outcome, rcond=None)[0]
+    assert calibration_slope(even).value == pytest.approx(by_hand[3], rel=1e-9)
+
+
+def test_equal_predictions_have_no_slope(trial: Trial) -> None:
+    with pytest.raises(NotEnoughData, match="different predictions"):
+        calibration_slope(replace(trial, cate=np.zeros(len(trial))))
+
+
+def test_a_difference_knows_customers_who_come_twice(trial: Trial) -> None:
+    """All rows doubled: treated and control customers stay apart, so Welch's error per customer is the truth."""
+    even = replace(trial, treatment_probability=np.full(len(trial), 0.5))
+    rows = np.repeat(np.arange(len(trial)), 2)
+    fields = ("outcome", "treated", "cate", "treatment_probability")
+    doubled = Trial(*(getattr(even, name)[rows] for name in fields), customer=rows)
+    once, twice = uplift_at_k(even, share=1.0), uplift_at_k(doubled, share=1.0)
+    assert twice.uplift == pytest.approx(once.uplift)
+    assert twice.standard_error == pytest.approx(once.standard_error, rel=2e-3)

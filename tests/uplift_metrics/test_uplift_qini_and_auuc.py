@@ -140,3 +140,35 @@ def test_bootstrap_intervals_cover_the_area(simulate: Any) -> None:
         covered += found.above_random_low <= known <= found.above_random_high
     # 200 trials have a Monte-Carlo error of 1.5 points, and 100 replicates cut a percentile band a little short.
     assert 0.90 <= covered / 200 <= 0.98
+
+
+def test_no_ranking_has_a_higher_qini_than_a_perfect_one() -> None:
+    """Outcomes without noise, each customer in both groups: the curve is the cumulated true uplift."""
+    rng = np.random.default_rng(1)
+    truth = np.repeat(rng.normal(size=500), 2)
+    treated = np.tile([True, False], 500)
+    fair = Trial(truth * treated, treated, truth, np.full(1_000, 0.5))
+    best = qini(fair, seed=1, replicates=50).above_random
+    for seed in range(20):
+        noise = np.repeat(np.random.default_rng(1_000 + seed).normal(size=500), 2)
+        assert qini(replace(fair, cate=truth + noise), seed=1, replicates=50).above_random < best
+
+
+def test_the_interval_of_a_random_ranking_covers_nothing(simulate: Any) -> None:
+    covered = 0
+    for seed in range(60):
+        trial, _ = simulate(400, seed=seed)
+        found = qini(replace(trial, cate=np.random.default_rng(1_000 + seed).random(400)), seed=seed, replicates=100)
+        covered += found.above_random_low <= 0.0 <= found.above_random_high
+    assert covered >= 52
+
+
+def test_bands_know_that_customers_come_twice(metric: Callable[..., Curve], trial: Trial) -> None:
+    """Rows doubled without ids look like twice the evidence, with ids like what they are."""
+    rows = np.repeat(np.arange(len(trial)), 2)
+    doubled = Trial(*(getattr(trial, name)[rows] for name in FIELDS))
+    once, twice = metric(trial, seed=1), metric(replace(doubled, customer=rows), seed=1)
+    assert twice.area == pytest.approx(once.area, rel=1e-9)
+    assert twice.area_high - twice.area_low == pytest.approx(once.area_high - once.area_low, rel=1e-9)
+    blind = metric(doubled, seed=1)
+    assert blind.area_high - blind.area_low < 0.85 * (once.area_high - once.area_low)
