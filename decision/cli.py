@@ -14,13 +14,14 @@ from typing import Any
 import click
 
 from decision import __version__, server
-from decision.errors import EncoreError, InvalidProgramme, NotFound
+from decision.errors import EncoreError, InvalidProgramme, NotFound, counted
 from decision.flow.learn import learn as learn_once
 from decision.flow.promotion import champion_version
 from decision.flow.promotion import rollback as roll_back
 from decision.flow.sweep import sweep
 from decision.ledger.base import Ledger
 from decision.ledger.sqlite import SqliteLedger
+from decision.programme.read import command
 from decision.programme.template import write_template
 from decision.wiring import Home, utc_now
 
@@ -54,7 +55,7 @@ class Commands(click.Group):
         except InvalidProgramme as error:
             for problem in error.problems:
                 click.echo(problem, err=True)
-            click.echo(f"{len(error.problems)} mistake(s) in the programme.", err=True)
+            click.echo(f"{counted(len(error.problems), 'mistake')} in {error.path}.", err=True)
         except EncoreError as error:
             click.echo(f"encore: {error}", err=True)
         except ModuleNotFoundError as error:
@@ -99,7 +100,7 @@ def init(home: Home) -> None:
     """Write a commented programme.toml and an empty ledger."""
     write_template(home.programme_path)
     home.ledger()
-    click.echo(f"Wrote {home.programme_path}. Edit it, then run `encore check`.")
+    click.echo(f"Wrote {home.programme_path}. Edit it, then run `{command('check', home.root)}`.")
 
 
 @main.command()
@@ -107,7 +108,8 @@ def init(home: Home) -> None:
 def upgrade(home: Home) -> None:
     """Bring the ledger up to date after a newer Encore was installed; harmless when it is. Back it up first."""
     if not home.ledger_path.exists():
-        raise NotFound(f"Expected a ledger at {home.ledger_path}, found none.", hint="Run `encore init`.")
+        hint = f"Run `{command('init', home.root)}`."
+        raise NotFound(f"Expected a ledger at {home.ledger_path}, found none.", hint=hint)
     SqliteLedger.create(home.ledger_path)
     click.echo(f"{home.ledger_path} is up to date.")
 
@@ -118,8 +120,9 @@ def check(home: Home) -> None:
     """Explain every mistake in programme.toml, one a line with its place. Exit code 2 if there are any."""
     programme = home.programme()
     click.echo(
-        f"{programme.name}: {len(programme.offers)} offers, {len(programme.channels)} channels, "
-        f"{len(programme.actions)} actions with control, {len(programme.stores)} stores. No mistakes."
+        f"{programme.name}: {counted(len(programme.offers), 'offer')}, "
+        f"{counted(len(programme.channels), 'channel')}, {len(programme.actions)} actions with control, "
+        f"{counted(len(programme.stores), 'store')}. No mistakes."
     )
 
 
@@ -179,9 +182,10 @@ def _mature_and_learn(home: Home, ledger: Ledger) -> None:
     if version := champion_version(ledger):
         learned = learn_once(home.bundles.read(version), programme=programme, ledger=ledger, now=now)
         if learned.outcomes or learned.replayed:
-            click.echo(f"{now:%H:%M:%S} learned {learned.outcomes} outcomes of {learned.buckets} days")
+            outcomes, days = counted(learned.outcomes, "outcome"), counted(learned.buckets, "day")
+            click.echo(f"{now:%H:%M:%S} learned {outcomes} of {days}")
     if swept.rewards or swept.expired:
-        click.echo(f"{now:%H:%M:%S} {swept.rewards} rewards, {swept.expired} offers expired")
+        click.echo(f"{now:%H:%M:%S} {counted(swept.rewards, 'reward')}, {counted(swept.expired, 'offer')} expired")
 
 
 @main.command()

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def counted(n: int, noun: str) -> str:
+    """Return `1 mistake`, `2 mistakes`."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
 class EncoreError(Exception):
     """Base of every error a person is meant to read.
 
@@ -42,14 +47,15 @@ class IdempotencyMismatch(EncoreError):
 
 
 class InvalidProgramme(EncoreError):
-    """`programme.toml` has mistakes; `problems` lists each with its place."""
+    """The programme at `path` has mistakes; `problems` lists each with its place."""
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[str], *, path: str) -> None:
         super().__init__(
-            f"programme.toml has {len(problems)} mistake(s): " + "; ".join(problems),
+            f"{path} has {counted(len(problems), 'mistake')}: " + "; ".join(problems),
             hint="Run `encore check` to see them one a line.",
         )
         self.problems = problems
+        self.path = path
 
 
 class InvalidBundle(EncoreError):

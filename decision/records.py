@@ -37,6 +37,7 @@ class Reason(StrEnum):
     RETURN_ABUSE = "return_abuse"
     EXCLUDED_PRODUCT = "excluded_product"
     RULE_NOT_MET = "rule_not_met"
+    RULE_FAILED = "rule_failed"
     NO_CONSENT = "no_consent"
     QUIET_HOURS = "quiet_hours"
     FREQUENCY_CAP = "frequency_cap"

@@ -69,6 +69,8 @@ def blueprint(shop: Shop) -> Blueprint:
                     question, decision_id=decision_id, fingerprint=fingerprint, programme=serving.programme
                 )
                 decision = decide(asked, serving=serving, ledger=ledger, now=now)
+                if decision.reasons[0][0] == Reason.RULE_FAILED:
+                    shop.count_fault(Reason.RULE_FAILED.value)
         except (InvalidInput, IdempotencyMismatch):
             raise
         except Exception as fault:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping
 from datetime import time
@@ -12,6 +13,8 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from decision.errors import InvalidProgramme, NotFound
+from decision.money import CURRENCIES
+from decision.programme import rules
 from decision.programme.model import (
     FACTS,
     OFFER_KINDS,
@@ -29,12 +32,22 @@ from decision.programme.model import (
     Store,
     actions_of,
 )
-from decision.programme.section import Problems, Section, unknown
+from decision.programme.section import Problems, Section, shown, unknown
 from decision.records import CONTROL, EVERY_CHANNEL, Group
 
-RULE_VARIABLES = ("customer", "order", "trigger", "store", "features")
-# The variable that a CEL macro such as `order.products.exists(p, p == "X")` binds.
-_BOUND = re.compile(r"\.(?:all|exists|exists_one|filter|map)\(\s*(\w+)\s*,")
+# What the reader of TOML says, and what most likely happened.
+_CAUSES = {
+    "Illegal character '\\n'": "is a quote missing at its end?",
+    "Cannot overwrite a value": "the key stands there twice",
+    "twice": "the table stands there twice",
+    "Invalid value": "is a value missing, or are the quotes of a text?",
+    "after a statement": "texts and dates with a time need quotes",
+}
+
+
+def command(words: str, folder: Path) -> str:
+    """Return how `encore` is called for the shop in a folder."""
+    return f"encore {words}" if folder == Path(".") else f"encore --home {shlex.quote(str(folder))} {words}"
 
 
 def load_programme(path: Path) -> Programme:
@@ -49,24 +62,43 @@ def load_programme(path: Path) -> Programme:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise NotFound(
-            f"Expected a programme at {path}, found no file.", hint="Run `encore init` to write one."
+            f"Expected a programme at {path}, found no file.",
+            hint=f"Run `{command('init', path.parent)}` to write one.",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidProgramme([f"{path} can't be read as UTF-8 text: {error}"]) from None
-    return parse_programme(text)
+        raise InvalidProgramme([f"{path} can't be read as UTF-8 text: {error}"], path=str(path)) from None
+    return parse_programme(text, path=str(path))
 
 
-def parse_programme(text: str) -> Programme:
-    """Return the programme in a TOML text. Raises `InvalidProgramme` with every mistake."""
+def parse_programme(text: str, *, path: str = "programme.toml") -> Programme:
+    """Return the programme in a TOML text; `path` is where it came from, for the error.
+
+    Raises
+    ------
+    InvalidProgramme : it has mistakes; all of them are listed, in the order of their lines.
+    """
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidProgramme([f"not valid TOML: {error}"]) from None
+        raise InvalidProgramme([_no_toml(text, str(error))], path=path) from None
+    if not table:
+        sentence = "expected a [programme] and its offers, found an empty file; `encore init` writes one to start from"
+        raise InvalidProgramme([sentence], path=path)
     problems = Problems(text)
     programme = _programme(Section("", table, problems), digest=hashlib.sha256(text.encode()).hexdigest()[:16])
     if problems.found:
-        raise InvalidProgramme(problems.found)
+        raise InvalidProgramme(problems.found, path=path)
     return programme
+
+
+def _no_toml(text: str, error: str) -> str:
+    place = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", error, re.DOTALL)
+    if place is None:
+        return f"not valid TOML: {error}"
+    lines = text.splitlines()
+    number = int(place[2]) if place[2] else len(lines)
+    cause = next((cause for sign, cause in _CAUSES.items() if sign in place[1]), place[1])
+    return f"line {number}: not valid TOML: {lines[number - 1].strip()} <- {cause}"
 
 
 def _programme(root: Section, *, digest: str) -> Programme:
@@ -112,10 +144,12 @@ def _programme(root: Section, *, digest: str) -> Programme:
 
 
 def _currency(head: Section) -> str:
-    currency = head.text("currency")
-    if len(currency) != 3 or not currency.isalpha() or currency != currency.upper():
-        head.wrong("currency", f"expected an ISO 4217 code such as EUR, found {currency!r}")
-    return currency
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in CURRENCIES:
+            raise ValueError
+        return value
+
+    return head.take("currency", None, "EUR", read, "an ISO 4217 code such as EUR")
 
 
 def _timezone(head: Section) -> ZoneInfo:
@@ -146,8 +180,9 @@ def _goal(section: Section, default: Goal) -> Goal:
         loyalty=section.number("loyalty", default.loyalty),
     )
     section.finish()
-    if goal == Goal(0.0, 0.0, 0.0, 0.0):
-        section.wrong("", "expected at least one weight above 0, found none")
+    nothing = Goal(0.0, 0.0, 0.0, 0.0)
+    if goal == nothing != default:
+        section.wrong_as_a_whole("", "expected at least one weight above 0, found none")
     return goal
 
 
@@ -189,12 +224,15 @@ def _quiet_hours(section: Section) -> tuple[time, time] | None:
             return start, end
     except (AttributeError, ValueError):
         pass
-    section.wrong("quiet_hours", f'expected two local hours such as "21:00-08:00", found {text!r}')
+    section.wrong("quiet_hours", f'expected two local hours such as "21:00-08:00", found {shown(text)}')
     return None
 
 
 def _offer(section: Section, channels: tuple[str, ...], stores: tuple[str, ...], window: int) -> Offer:
     kind = section.text("kind", one_of=tuple(OFFER_KINDS))
+    if section.raw("kind") not in tuple(OFFER_KINDS):
+        # The terms may be right for the kind that was meant.
+        section.pass_over(*(term for terms in OFFER_KINDS.values() for term in terms))
     terms = {term: section.number(term, low=0.01, high=100.0) for term in OFFER_KINDS[kind]}
     cost = section.sub("cost")
     offer = Offer(
@@ -218,11 +256,13 @@ def _offer(section: Section, channels: tuple[str, ...], stores: tuple[str, ...],
     cost.finish()
     section.finish()
     if not offer.channels:
-        section.wrong("channels", f"expected at least one of {', '.join(channels) or 'the channels'}, found none")
+        section.wrong_as_a_whole(
+            "channels", f"expected at least one of {', '.join(channels) or 'the channels'}, found none"
+        )
     if offer.valid_from and offer.valid_until and offer.valid_from > offer.valid_until:
         section.wrong("valid_until", f"expected a day after {offer.valid_from}, found {offer.valid_until}")
     if kind != "none" and offer.cost == Cost():
-        section.wrong("cost", "expected what the offer costs (on_contact, on_redemption or share_of_basket)")
+        section.wrong_as_a_whole("cost", "expected what the offer costs (on_contact, on_redemption or share_of_basket)")
     return offer
 
 
@@ -239,14 +279,15 @@ def _shares(section: Section) -> Mapping[Group, float]:
     shares = {group: section.number(group.value, defaults[group], high=1.0) for group in Group}
     section.finish()
     if abs(sum(shares.values()) - 1.0) > 1e-9:
-        section.wrong("", f"expected shares that add up to 1, found {sum(shares.values()):g}")
+        section.wrong_as_a_whole("", f"expected shares that add up to 1, found {sum(shares.values()):g}")
     return MappingProxyType(shares)
 
 
 def _business_as_usual(section: Section, action_ids: tuple[str, ...]) -> Mapping[str, str]:
     rule = {trigger: section.text(trigger, CONTROL) for trigger in TRIGGERS}
     for trigger, action_id in rule.items():
-        if action_id not in action_ids:
+        # Where its offer has a mistake, the action may be right.
+        if action_id not in action_ids and not section.problems.any_at(f"offers.{action_id.partition('@')[0]}"):
             section.wrong(trigger, unknown("action", action_id, action_ids))
     section.finish()
     return MappingProxyType(rule)
@@ -269,9 +310,9 @@ def _budgets(root: Section, offers: tuple[str, ...], stores: tuple[str, ...]) ->
             amount_micros=section.money("amount") if section.has("amount") else None,
             count=section.whole("count") if section.has("count") else None,
         )
-        if budget.amount_micros is None and budget.count is None:
-            section.wrong("", "expected an `amount` or a `count`, found neither")
         section.finish()
+        if budget.amount_micros is None and budget.count is None:
+            section.wrong_as_a_whole("", "expected an `amount` or a `count`, found neither")
         budgets.append(budget)
     return tuple(budgets)
 
@@ -296,23 +337,7 @@ def _eligibility(section: Section, features: Mapping[str, Feature]) -> Eligibili
         rules=section.texts("rules"),
     )
     for rule in eligibility.rules:
-        _check_rule(section, rule, tuple(features))
+        for mistake in rules.mistakes(rule, features):
+            section.wrong("rules", mistake)
     section.finish()
     return eligibility
-
-
-def _check_rule(section: Section, rule: str, features: tuple[str, ...]) -> None:
-    import cel
-
-    try:
-        program = cel.compile(rule)
-    except ValueError as error:
-        section.wrong("rules", f"expected a CEL expression, found {rule!r}: {str(error).splitlines()[0]}")
-        return
-    bound = _BOUND.findall(rule)
-    for name in program.variables():
-        if name not in RULE_VARIABLES and name not in bound:
-            section.wrong("rules", f"{rule!r}: {unknown('name', name, RULE_VARIABLES)}")
-    for name in re.findall(r"\bfeatures\.(\w+)", rule):
-        if name not in features:
-            section.wrong("rules", f"{rule!r}: {unknown('feature', name, features)}")

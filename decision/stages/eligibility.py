@@ -63,7 +63,7 @@ def _first_broken(rules: tuple[str, ...], about: Mapping[str, Any]) -> tuple[Rea
         try:
             holds = _compiled(rule).execute(about) is True
         except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError):
-            return Reason.RULE_NOT_MET, f"the rule {rule} could not be evaluated"
+            return Reason.RULE_FAILED, f"the rule {rule} could not be evaluated"
         if not holds:
             return Reason.RULE_NOT_MET, f"the rule {rule} does not hold"
     return None

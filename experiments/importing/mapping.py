@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from decision.errors import EncoreError
+from decision.errors import EncoreError, counted
 from decision.programme.section import Problems, Section, unknown
 from experiments.importing.cells import Clock
 from experiments.importing.table import Table, open_table
@@ -21,7 +21,7 @@ class InvalidMapping(EncoreError):
 
     def __init__(self, path: Path, problems: list[str]) -> None:
         lines = "".join(f"\n  {problem}" for problem in problems)
-        super().__init__(f"{path} has {len(problems)} mistake(s):{lines}")
+        super().__init__(f"{path} has {counted(len(problems), 'mistake')}:{lines}")
         self.problems = problems
 
 

@@ -276,6 +276,15 @@ def test_a_fault_answers_control_and_is_counted(
     assert client.get("/readyz").get_json()["faults"] == {type(error).__name__: 1}
 
 
+def test_a_rule_that_cannot_be_evaluated_is_counted(home: Home, clock: Clock) -> None:
+    home.programme_path.write_text(PROGRAMME + "[eligibility]\nrules = ['features.age > 17']\n")
+    client = create_app(Shop(home)).test_client()
+    assert ask(client, decision_id="d-1")["reasons"][0]["code"] == "rule_failed"
+    assert ask(client, decision_id="d-1")["action"]["action_id"] == "control"
+    assert ask(client, decision_id="d-2", features={"age": 3})["reasons"][0]["code"] == "rule_not_met"
+    assert client.get("/readyz").get_json()["faults"] == {"rule_failed": 1}, "a retry is not another one"
+
+
 def test_the_till_does_not_wait_for_a_writer_that_was_stopped(client: FlaskClient, shop: Shop) -> None:
     stopped = FileLock(shop.home.ledger_path.with_name("ledger.db.lock"))
     assert stopped.acquire(patience=0.0)

@@ -39,7 +39,7 @@ def test_help_is_there_for_every_command() -> None:
 def test_init_then_check(tmp_path: Path) -> None:
     home = tmp_path / "new" / "shop"
     done = encore(home, "init")
-    assert (done.exit_code, "Wrote" in done.output) == (0, True)
+    assert (done.exit_code, f"then run `encore --home {home} check`." in done.output) == (0, True)
     done = encore(home, "check")
     assert (done.exit_code, done.output) == (
         0,
@@ -62,9 +62,9 @@ def test_check_lists_each_mistake_with_line_and_place(home: Home) -> None:
     wrong = 'region = "nort"'
     assert done.exit_code == 2
     assert done.stderr.splitlines() == [
-        f"line {lines[wrong]}, stores.hamburg.region: unknown region 'nort'; did you mean 'north'?",
         f"line {lines['percent = 0']}, offers.discount.percent: expected a number from 0.01 to 100, found 0",
-        "2 mistake(s) in the programme.",
+        f"line {lines[wrong]}, stores.hamburg.region: unknown region 'nort'; did you mean 'north'?",
+        f"2 mistakes in {home.programme_path}.",
     ]
 
 
@@ -90,7 +90,7 @@ def test_an_address_where_nobody_can_listen_is_a_sentence(home: Home, options: l
 @pytest.mark.parametrize("command", ["check", "serve", "learn"])
 def test_without_a_programme_it_says_what_to_do(tmp_path: Path, command: str) -> None:
     done = encore(tmp_path / "nothing", command)
-    assert (done.exit_code, "encore init" in done.stderr) == (2, True)
+    assert (done.exit_code, f"Run `encore --home {tmp_path / 'nothing'} init`" in done.stderr) == (2, True)
     assert not (tmp_path / "nothing").exists(), "a wrong folder is not filled"
 
 
@@ -129,7 +129,7 @@ def test_learn_once(home: Home) -> None:
     ledger = home.ledger()
     ledger.record_decision(support.decided(at=NOW - 1_000 * DAY), (), seen_version=0)
     done = encore(home, "learn", "--once")
-    assert (done.exit_code, "1 rewards" in done.output) == (0, True)
+    assert (done.exit_code, "1 reward," in done.output) == (0, True)
     assert encore(home, "learn", "--once").output == ""
     home.programme_path.write_text("broken")
     assert encore(home, "learn", "--once").exit_code == 2
@@ -148,7 +148,7 @@ def test_of_two_learners_the_second_waits_then_says_who_is_in_the_way(
     monkeypatch.setattr(wiring, "LEARNERS_PATIENCE", 30.0)
     threading.Timer(0.2, other.release).start()
     done = encore(home, "learn", "--once")
-    assert (done.exit_code, "1 rewards" in done.output) == (0, True)
+    assert (done.exit_code, "1 reward," in done.output) == (0, True)
 
 
 def test_upgrade_is_harmless(home: Home) -> None:
@@ -173,7 +173,7 @@ def test_the_learner_outlives_a_typing_mistake_and_stops_when_told(home: Home, n
     assert learner.stdout is not None
     assert learner.stderr is not None
     try:
-        assert "1 rewards" in learner.stdout.readline()
+        assert "1 reward," in learner.stdout.readline()
         home.programme_path.write_text("[programme")
         assert "skipped a round" in learner.stderr.readline()
         home.programme_path.write_text(PROGRAMME)
@@ -181,7 +181,7 @@ def test_the_learner_outlives_a_typing_mistake_and_stops_when_told(home: Home, n
         ledger.record_decision(
             support.decided(decision_id="d-2", customer_id="c-2", at=NOW - 1_000 * DAY), (), seen_version=0
         )
-        assert "1 rewards" in learner.stdout.readline()
+        assert "1 reward," in learner.stdout.readline()
     finally:
         learner.send_signal(number)
         began = time.monotonic()

@@ -61,5 +61,5 @@ def test_orders_are_imported_with_a_table_that_adds_up(shop, encore, orders_mapp
 def test_mistakes_in_a_mapping_are_listed_one_a_line(shop, encore, command):
     result = encore("import", command, shop.file("a", "1"), "--mapping", shop.mapping("[extra]"))
     assert result.exit_code == 2
-    assert "mistake(s):\n  " in result.stderr
+    assert "mistakes:\n  " in result.stderr
     assert "\n  line 1, extra: unknown key 'extra'" in result.stderr

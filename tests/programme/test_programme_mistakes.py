@@ -31,6 +31,7 @@ CHANGED: list[tuple[str, ...]] = [
     ('name = "Test shop"', "name = 7", "name", "programme.name: expected a text, found 7"),
     ('salt = "pepper"', 'salt = ""', "salt", "programme.salt: expected a text, found ''"),
     ('currency = "EUR"', 'currency = "Euro"', "currency", "expected an ISO 4217 code such as EUR, found 'Euro'"),
+    ('currency = "EUR"', 'currency = "XXZ"', "currency", "expected an ISO 4217 code such as EUR, found 'XXZ'"),
     (
         '"Europe/Berlin"',
         '"Europe/Berln"',
@@ -46,7 +47,7 @@ CHANGED: list[tuple[str, ...]] = [
         "expected a whole number from 1 to 365, found 0",
     ),
     ("attribution_window_days = 28", "attribution_window_days = 2.5", "attr", "found 2.5"),
-    ("attribution_window_days = 28", "attribution_window_days = true", "attr", "found True"),
+    ("attribution_window_days = 28", "attribution_window_days = true", "attr", "found true"),
     (
         "refund_window_days",
         "refund_windw_days",
@@ -74,8 +75,13 @@ CHANGED: list[tuple[str, ...]] = [
         "contact",
         'expected an amount in quotes such as "4.50", found 0.02',
     ),
-    ('contact_cost = "0.02"', 'contact_cost = "-1"', "contact", "found '-1'"),
-    ('contact_cost = "0.02"', 'contact_cost = "0.0000001"', "contact", "found '0.0000001'"),
+    (
+        'contact_cost = "0.02"',
+        'contact_cost = "-1"',
+        "contact",
+        "contact_cost: expected an amount of at least 0, found -1",
+    ),
+    ('contact_cost = "0.02"', 'contact_cost = "0.0000001"', "contact", "expected at most six decimals, found 1E-7"),
     ('contact_cost = "0.02"', 'contact_cost = "cheap"', "contact", "found 'cheap'"),
     (
         "consent_required = true",
@@ -134,7 +140,11 @@ OF_AN_OFFER: list[tuple[str, ...]] = [
     ("triggers = ['birthday']", "triggers", "unknown trigger 'birthday'; known: purchase, return"),
     ("validity_days = 29", "validity", "expected a whole number from 1 to 28, found 29"),
     ('valid_from = "2026-01-01"', "valid_from", "a date such as 2026-12-24 without quotes"),
-    ("valid_from = 2026-01-01T00:00:00", "valid_from", "a date such as"),
+    (
+        "valid_from = 2026-01-01T00:00:00",
+        "valid_from",
+        "a date such as 2026-12-24 without quotes, found 2026-01-01T00:00:00",
+    ),
     ("valid_from = 2026-02-01\nvalid_until = 2026-01-01", "valid_until", "a day after 2026-02-01"),
 ]
 
@@ -154,6 +164,27 @@ ADDED: list[tuple[str, ...]] = [
     ("[eligibility]\nrules = ['order.total >']", "rules", "expected a CEL expression"),
     ("[eligibility]\nrules = ['basket > 1']", "rules", "unknown name 'basket'"),
     ("[eligibility]\nrules = ['features.aeg > 1']", "rules", "did you mean 'age'?"),
+    (
+        "[eligibility]\nrules = ['order.totl >= 5.0']",
+        "rules",
+        "'order.totl >= 5.0': unknown order field 'totl'; did you mean 'total'?",
+    ),
+    (
+        "[eligibility]\nrules = ['customer.x > 1']",
+        "rules",
+        "unknown customer field 'x'; known: orders, returns, revenue, return_rate",
+    ),
+    (
+        "[eligibility]\nrules = ['order.total + 1.0']",
+        "rules",
+        "'order.total + 1.0': expected true or false, found 2.0",
+    ),
+    ("[eligibility]\nrules = ['trigger']", "rules", "expected true or false, found 'purchase'"),
+    ("[eligibility]\nrules = ['order.total + 1 > 2']", "rules", "found an error: Unsupported operation: float + int"),
+    ("[eligibility]\nrules = ['features.tier > 3']", "rules", "found an error: No such overload"),
+    ("[eligibility]\nrules = ['order[\"totl\"] > 3']", "rules", "found an error: 'totl'"),
+    ("[eligibility]\nrules = ['trigger == \"purchase\" || order.total']", "rules", "found an error"),
+    ("[eligibility]\nrules = ['today() > 1']", "rules", "found an error: Undefined variable or function: 'today'"),
     ("[eligibility]\nmax_return_rate = '1'", "max_return", "a number from 0 to 1, found '1'"),
     ("[measurement_groups]\nholdout = 0.5", "[meas", "shares that add up to 1, found 1.45"),
     ("[measurement_groups]\nholdout = -0.05", "holdout", "a number from 0 to 1, found -0.05"),
@@ -186,14 +217,40 @@ def test_all_mistakes_are_told_at_once() -> None:
     found = mistakes(text)
     assert len(found) == 3
     assert [problem.partition(":")[0].partition(", ")[2] for problem in found] == [
-        "offers.discount.percent",
         "programme.currency",
+        "offers.discount.percent",
         "store",
     ]
 
 
-def test_one_mistake_is_told_once() -> None:
-    assert len(mistakes(PROGRAMME.replace('"Europe/Berlin"', '"Mars"'))) == 1
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"Europe/Berlin"', '"Mars"'),
+        ('currency = "EUR"', ""),
+        ("gross_margin", "gros_margin"),
+        ('cost.on_redemption = "4.90"', 'cost.on_redemption = "-4.90"'),
+        ('cost.on_redemption = "4.90"', 'cost.on_redempton = "4.90"'),
+        ("cost.share_of_basket = 0.10", "cost.share_of_basket = 1.8"),
+        ('kind = "percent_discount"', 'kind = "percent_discnt"'),
+        ('channels = ["on_page", "email", "sms"]', 'chanels = ["on_page", "email", "sms"]'),
+        ('channels = ["on_page", "email", "sms"]', 'channels = "email"'),
+        ("loyalty = 2.0", 'loyalty = "2.0"\nprofit = 0'),
+        ("[features.age]", "[measurement_groups]\nholdout = 5\n[features.age]"),
+        ("[features.age]", "[budgets.b]\namuont = '3'\n[features.age]"),
+        ("[features.age]", "[eligibility]\nrules = ['order.totl > 1.0']\n[features.age]"),
+    ],
+)
+def test_one_mistake_is_told_once(old: str, new: str) -> None:
+    """What only follows from a mistake is not told beside it."""
+    assert old in PROGRAMME
+    found = mistakes(PROGRAMME.replace(old, new, 1))
+    assert len(found) == 1, found
+
+
+def test_an_empty_file_is_one_mistake() -> None:
+    (found,) = mistakes("# nothing yet\n")
+    assert "found an empty file; `encore init` writes one" in found
 
 
 @pytest.mark.parametrize(
@@ -203,12 +260,28 @@ def test_what_is_hardly_a_programme_is_told_so(text: str) -> None:
     assert mistakes(text)
 
 
-def test_text_that_is_no_toml_says_where() -> None:
-    assert "line 2, column" in mistakes("[programme]\nname =\n")[0]
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[programme]\nname =\n", "line 2: not valid TOML: name = <- is a value missing"),
+        ('x = 1\nname = "Shop\n', 'line 2: not valid TOML: name = "Shop <- is a quote missing at its end?'),
+        ("a = 1\na = 2\n", "line 2: not valid TOML: a = 2 <- the key stands there twice"),
+        ("[a]\n[a]\n", "line 2: not valid TOML: [a] <- the table stands there twice"),
+        ("a = 2026-13-01\n", "line 1: not valid TOML: a = 2026-13-01 <- "),
+        ("a = 1\nb = [1,\n", "line 2: not valid TOML: b = [1, <- "),
+    ],
+)
+def test_text_that_is_no_toml_says_where(text: str, sentence: str) -> None:
+    (found,) = mistakes(text)
+    assert found.startswith(sentence)
 
 
 def test_a_valid_rule_with_a_macro_is_no_mistake() -> None:
-    rules = "['!order.products.exists(p, p == \"GIFT\")', 'order.products.all(x, x.size() > 1) && features.age > 17']"
+    rules = (
+        "['!order.products.exists(p, p == \"GIFT\")', 'order.products.all(x, x.size() > 1) && features.age > 17', "
+        "'order.total >= 5', 'order.products[0] != \"order.totl\"', '!has(features.tier) || features.tier != \"vip\"', "
+        "'100 / customer.orders > 1', 'int(store) > 1']"
+    )
     assert parse_programme(PROGRAMME + f"[eligibility]\nrules = {rules}\n").eligibility.rules
 
 
@@ -291,7 +364,7 @@ def test_the_digest_changes_with_the_text() -> None:
 
 
 def test_a_programme_that_cannot_be_read_is_told_so(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="encore init"):
+    with pytest.raises(NotFound, match="init` to write one"):
         load_programme(tmp_path / "programme.toml")
     with pytest.raises(InvalidProgramme, match="can't be read"):
         load_programme(tmp_path)
