@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from decision.errors import InvalidInput
 from experiments.off_policy.estimate import half_width, two_sided
 from experiments.off_policy.estimator import Estimator
+from experiments.off_policy.intervals import careful_degrees
 from experiments.off_policy.rounds import FloatArray, Rounds
 
 
@@ -22,7 +23,7 @@ class Contrast:
     tends to be too low.
 
     `lower_bound` lies below the true gain with confidence `level`; `low` and `high` enclose it with
-    confidence `level`. The standard error is at least the pooled one, see `intervals.careful`.
+    confidence `level`. Standard error and degrees of freedom are those of `intervals.careful`.
     `clusters` is the number of independent groups (of rounds, without ids).
     """
 
@@ -63,13 +64,14 @@ def contrast(
     deviation = _by_cluster(term - gain, cluster)
     groups = len(deviation)
     error = _standard_error(deviation, len(term)) * _carefulness(term - gain, ours, theirs)
-    half = half_width(error, groups - 1, two_sided(level))
+    degrees = min(groups - 1, _degrees(ours, theirs))
+    half = half_width(error, degrees, two_sided(level))
     return Contrast(
         gain=gain,
         standard_error=error,
         low=gain - half,
         high=gain + half,
-        lower_bound=gain - half_width(error, groups - 1, level),
+        lower_bound=gain - half_width(error, degrees, level),
         level=level,
         n=len(term),
         clusters=groups,
@@ -96,6 +98,12 @@ def _carefulness(deviation: FloatArray, ours: _Settled, theirs: _Settled) -> flo
     difference, seen = ours.weight - theirs.weight, float(deviation @ deviation)
     pooled = float(difference @ difference) * float(ours.error.var())
     return max(1.0, math.sqrt(pooled / seen)) if seen > 0 else 1.0
+
+
+def _degrees(ours: _Settled, theirs: _Settled) -> float:
+    difference, error = np.abs(ours.weight - theirs.weight), ours.error - ours.error.mean()
+    weights = float((difference**2).mean()), float((difference**3).mean())
+    return careful_degrees(len(error), weights, (float((error**2).mean()), float((error**3).mean())))
 
 
 def _by_cluster(deviation: FloatArray, cluster: NDArray[np.generic] | None) -> FloatArray:

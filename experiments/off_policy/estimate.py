@@ -28,7 +28,7 @@ class Estimate:
     level: float = 0.95
 
 
-def half_width(standard_error: float, degrees_of_freedom: int, probability: float) -> float:
+def half_width(standard_error: float, degrees_of_freedom: float, probability: float) -> float:
     """Student's quantile at `probability` in (0.5, 1) times the standard error.
 
     Infinite when there are no degrees of freedom. Raises InvalidInput for another probability.

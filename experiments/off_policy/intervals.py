@@ -25,11 +25,34 @@ def careful(value: float, gradient: FloatArray, sums: Sums, level: float) -> tup
     Under a logger that is near-greedy the few rounds of large weight often hold no purchase at all: then the
     sample's own standard error is far too small (Student's 95 % interval covers 40 to 90 %). The mean squared
     weight times the error's variance over the whole log, divided by n, does not depend on where the purchases
-    fell. The rule is ours; `python -m experiments.bench.off_policy` prints its coverage.
+    fell. Degrees of freedom are `careful_degrees`. The rule is ours; `python -m experiments.bench.off_policy`
+    prints its coverage.
     """
     error = max(standard_error(gradient, sums), pooled_error(sums))
-    half = half_width(error, sums.n - 1, two_sided(level))
+    weights = sums.total_of_squares(0) / sums.n, sums.total_of_cubes(0) / sums.n
+    errors = float(sums.scatter[0, -1, -1]) / sums.n, float(sums.third[0, -1, -1, -1]) / sums.n
+    half = half_width(error, careful_degrees(sums.n, weights, errors), two_sided(level))
     return value - half, value + half
+
+
+def careful_degrees(n: int, weights: tuple[float, float], errors: tuple[float, float]) -> float:
+    """Student's degrees of freedom where few rounds decide: twice the number of equal rewards, at most n - 1.
+
+    A sum of N rewards of equal weight has a variance known with a squared coefficient of variation of 1 / N, which
+    is worth 2 N degrees of freedom (Satterthwaite 1946). N is n divided by the squared skewness of the weights and
+    by that of the errors, as in `Overlap.effective_rewards`; at least one degree is left.
+
+    Parameters
+    ----------
+    weights : means of the squares and the cubes of the weights, as used.
+    errors : second and third central moment of the errors.
+    """
+    equal = float(n)
+    if weights[1] > 0:
+        equal *= weights[0] ** 3 / weights[1] ** 2
+    if errors[0] > 0:
+        equal *= min(1.0, errors[0] ** 3 / max(errors[1] ** 2, 1e-300))
+    return min(n - 1.0, max(2 * equal, 1.0))
 
 
 def pooled_error(sums: Sums) -> float:

@@ -109,6 +109,11 @@ class Sums:
         """A range that holds the first set's combination float[p] `direction`; exact when one column has weight."""
         return float(np.abs(direction) @ (self.high[0] - self.low[0]))
 
+    def total_of_cubes(self, column: int) -> float:
+        """Sum of cubes of one column of the first set, not centred."""
+        mean, centred = float(self.mean[0, column]), float(self.third[0, column, column, column])
+        return centred + 3 * mean * float(self.scatter[0, column, column]) + self.n * mean**3
+
     def total_of_squares(self, column: int) -> float:
         """Sum of squares of one column of the first set, not centred."""
         return float(self.scatter[0, column, column] + self.n * self.mean[0, column] ** 2)

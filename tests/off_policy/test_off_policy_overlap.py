@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,27 @@ def test_a_log_without_any_overlap_says_so() -> None:
     assert found.effective_sample_size == found.max_weight == found.top1_weight_share == 0
     assert found.missing_mass == 1
     assert found.sentences()
+
+
+def test_with_equal_weights_effective_rewards_are_the_purchases() -> None:
+    rounds = uniform_log(1_000, 4, np.full(4, 0.25))
+    bought = np.where(np.arange(1_000) % 25 == 0, 30.0, 0.0)
+    found = overlap(Rounds(rounds.action, bought, rounds.propensity, rounds.target))
+    assert found.effective_rewards == pytest.approx(40)
+    assert any("count as 40 of equal weight" in line for line in found.sentences())
+
+
+def test_effective_rewards_do_not_depend_on_where_the_purchases_fell() -> None:
+    """Half of the log has weight 2, the other 0: it says as much as half of the purchases."""
+    rounds = uniform_log(1_000, 2, np.array([1.0, 0.0]))
+    for lucky in (0, 1):
+        reward = np.zeros(1_000)
+        reward[np.flatnonzero(rounds.action == lucky)[:60]] = 1.0
+        found = overlap(Rounds(rounds.action, reward, rounds.propensity, rounds.target))
+        assert found.effective_rewards == pytest.approx(60 * (rounds.action == 0).mean(), rel=1e-9)
+
+
+def test_the_heaviest_are_found_in_bins_as_by_sorting(population: Any) -> None:
+    rounds = population.log(5_000, seed=4)
+    heaviest = np.sort(rounds.weight)[-50:].sum() / rounds.weight.sum()
+    assert overlap(rounds).top1_weight_share == pytest.approx(heaviest, rel=0.011)
