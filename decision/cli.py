@@ -197,16 +197,16 @@ def policy(home: Home) -> None:
         click.echo(
             f"{promotion.at:%Y-%m-%d %H:%M:%S} {promotion.kind:8} {promotion.bundle_version}  {promotion.reason}"
         )
-    click.echo(f"serving: {champion_version(ledger) or 'business as usual (nothing promoted yet)'}")
+    click.echo(f"serving: {champion_version(ledger) or 'business as usual'}")
 
 
 @main.command()
 @click.option("--reason", required=True, help="Why, for the record.")
 @click.pass_obj
 def rollback(home: Home, reason: str) -> None:
-    """Make the champion before the present one serve again, at once."""
+    """Make what served before the present champion serve again, at once: a champion, or business as usual."""
     version = roll_back(bundles=home.bundles, ledger=home.ledger(), reason=reason, now=utc_now())
-    click.echo(f"{version} serves again.")
+    click.echo(f"{version or 'Business as usual'} serves again.")
     for point in entry_points(group=FOLLOWERS):
         try:
             point.load()(home, version)

@@ -129,6 +129,7 @@ class Shop:
     def _fresh_champion(self) -> Champion | None:
         version = champion_version(self.ledger)
         if version is None:
+            self._mark = (None, 0)
             return None
         served, sequence = self._mark
         same = version == served

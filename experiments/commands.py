@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from decision.cli import PORT
+from decision.flow.promotion import champion_version
 from decision.wiring import Home, utc_now
 
 if TYPE_CHECKING:
@@ -112,12 +113,16 @@ def promote(ctx: click.Context, version: str | None, min_gain: float, force: str
 
     Exit code 1 when the gate refuses.
     """
-    from experiments.evaluate import evaluate, promote_through_gate
+    from experiments.evaluate import evaluate, newest, promote_through_gate
     from experiments.off_policy import GateRules
 
     if force is not None and not force.strip():
         raise click.BadParameter("Expected a reason for the record, found none.", param_hint="--force")
     home: Home = ctx.obj
+    version = version or newest(home)
+    if version == champion_version(home.ledger()):
+        click.echo(f"{version} serves already.")
+        return
     rules = GateRules(min_gain=min_gain)
     now = utc_now()
     found = evaluate(home, version, now=now, rules=rules, progress=lambda rows: _progress("evaluating", rows))

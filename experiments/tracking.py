@@ -112,11 +112,20 @@ def follow_champion(programme: Programme, bundle_version: str) -> str:
     raise EncoreError(f"Expected a registered model of {name} with bundle {bundle_version}, found none.")
 
 
-def on_champion_change(home: Home, bundle_version: str) -> None:
+def forget_champion(programme: Programme) -> None:
+    """Take the alias `champion` from the model that has it, if any."""
+    connect().MlflowClient().delete_registered_model_alias(model_name(programme), CHAMPION)
+
+
+def on_champion_change(home: Home, bundle_version: str | None) -> None:
     """Let the alias `champion` follow a rollback; the entry point `encore.on_champion_change` of `decision.cli`.
 
-    A bundle that no run of MLflow made has no alias to move, and nobody gets a database by rolling back.
+    None is business as usual, which is no model: nobody keeps the alias. A bundle that no run of MLflow made has no
+    alias to move, and nobody gets a database by rolling back.
     """
-    trained = home.bundles.read(bundle_version).manifest.provenance.run_id
-    if trained and ("MLFLOW_TRACKING_URI" in os.environ or database().exists()):
+    if "MLFLOW_TRACKING_URI" not in os.environ and not database().exists():
+        return
+    if bundle_version is None:
+        forget_champion(home.programme())
+    elif home.bundles.read(bundle_version).manifest.provenance.run_id:
         follow_champion(home.programme(), bundle_version)

@@ -8,13 +8,13 @@ from decision.bundle.store import Bundle, BundleStore
 from decision.errors import InvalidBundle, NotFound
 from decision.ledger.base import Ledger, Promotion
 from decision.programme.model import Programme
-from decision.serving import champion_from
+from decision.serving import NO_BUNDLE, champion_from
 
 
 def champion_version(ledger: Ledger) -> str | None:
-    """Return the version that serves now, or None before the first promotion."""
-    promotions = ledger.promotions()
-    return promotions[-1].bundle_version if promotions else None
+    """Return the version that serves now, or None where business as usual does."""
+    version = ([p.bundle_version for p in ledger.promotions()] or [NO_BUNDLE])[-1]
+    return None if version == NO_BUNDLE else version
 
 
 def promote(
@@ -27,7 +27,7 @@ def promote(
     verdict: tuple[str, ...],
     now: datetime,
 ) -> Bundle:
-    """Make a bundle the champion.
+    """Make a bundle the champion; where it is already, nothing is recorded.
 
     Raises
     ------
@@ -42,29 +42,31 @@ def promote(
             f"Expected {version} to know an action of the programme, it knows {', '.join(bundle.manifest.actions)}.",
             hint="Train again with this programme.",
         )
-    ledger.record_promotion(Promotion(version, "promote", reason, verdict, now))
+    if champion_version(ledger) != version:
+        ledger.record_promotion(Promotion(version, "promote", reason, verdict, now))
     return bundle
 
 
-def rollback(*, bundles: BundleStore, ledger: Ledger, reason: str, now: datetime) -> str:
-    """Make the champion before the present one serve again, and return its version.
+def rollback(*, bundles: BundleStore, ledger: Ledger, reason: str, now: datetime) -> str | None:
+    """Make what served before the present champion serve again; return its version, None for business as usual.
 
     Rolling back twice goes back two steps, not forth again.
 
     Raises
     ------
-    NotFound : there is no earlier champion.
+    NotFound : business as usual serves, and nothing did before.
     InvalidBundle : the earlier bundle fails its checks.
     """
-    serving: list[str] = []
+    serving = [NO_BUNDLE]
     for promotion in ledger.promotions():
         if promotion.kind != "promote":
             serving.pop()
         elif serving[-1:] != [promotion.bundle_version]:
             serving.append(promotion.bundle_version)
     if len(serving) < 2:
-        raise NotFound("Expected an earlier champion to go back to, found none.", hint="See `encore policy`.")
+        raise NotFound("Expected a champion to go back from, found business as usual.", hint="See `encore policy`.")
     version = serving[-2]
-    champion_from(bundles.read(version))
+    if version != NO_BUNDLE:
+        champion_from(bundles.read(version))
     ledger.record_promotion(Promotion(version, "rollback", reason, (), now))
-    return version
+    return champion_version(ledger)

@@ -45,7 +45,7 @@ def test_init_then_check(tmp_path: Path) -> None:
         0,
         "My shop: 5 offers, 4 channels, 16 actions with control, 2 stores. No mistakes.\n",
     )
-    assert encore(home, "policy").output == "serving: business as usual (nothing promoted yet)\n"
+    assert encore(home, "policy").output == "serving: business as usual\n"
 
 
 def test_init_overwrites_nothing(home: Home) -> None:

@@ -155,6 +155,10 @@ def test_a_day_of_a_server(home: Home) -> None:
         served_within(server, second, seconds=2.0)
         rollback(bundles=home.bundles, ledger=ledger, reason="worse", now=NOW)
         served_within(server, first, seconds=2.0)
+        rollback(bundles=home.bundles, ledger=ledger, reason="all worse", now=NOW)
+        served_within(server, "business_as_usual", seconds=2.0)
+        assert promoted(home, ledger, seed=1) == first
+        served_within(server, first, seconds=2.0)
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda n: server.call("/v1/decisions", question(n)), range(100, 200)))
         assert {a["policy_version"] for a in answers} == {first}

@@ -79,6 +79,16 @@ def test_promotion_belief_and_rollback_are_followed(shop: Shop) -> None:
     assert serving(shop) == f"{a.version}+2", "the learning went on meanwhile"
 
 
+def test_rolled_back_to_business_as_usual_and_promoted_again(shop: Shop) -> None:
+    bundle = support.write_bundle(shop.home.bundles)
+    for _ in range(2):
+        promoted(shop, bundle)
+        assert serving(shop) == f"{bundle.version}+0"
+        rollback(bundles=shop.home.bundles, ledger=shop.ledger, reason="worse", now=NOW)
+        assert serving(shop) == "business_as_usual"
+        assert shop.serving.champion is None
+
+
 def test_what_has_not_changed_is_not_read_again(shop: Shop) -> None:
     promoted(shop, support.write_bundle(shop.home.bundles))
     shop.refresh()

@@ -35,18 +35,34 @@ def change(bundles: BundleStore, ledger: SqliteLedger, programme: Programme):  #
 
 def test_before_the_first_promotion_nothing_serves(ledger: SqliteLedger, change) -> None:  # type: ignore[no-untyped-def]
     assert champion_version(ledger) is None
-    with pytest.raises(NotFound, match="found none"):
+    with pytest.raises(NotFound, match="found business as usual"):
         change()
 
 
 def test_promote_and_roll_back(versions: list[str], ledger: SqliteLedger, change) -> None:  # type: ignore[no-untyped-def]
     a, b, c = versions
-    assert [change(a), change(b), change()] == [a, b, a]
-    with pytest.raises(NotFound, match="earlier champion"):
-        change()
-    assert [change(c), change()] == [c, a]
+    assert [change(a), change(b), change(), change(c), change()] == [a, b, a, c, a]
     assert [p.kind for p in ledger.promotions()] == ["promote", "promote", "rollback", "promote", "rollback"]
     assert ledger.promotions()[0].verdict == ("ok",)
+
+
+def test_the_first_promotion_is_rolled_back_to_business_as_usual(  # type: ignore[no-untyped-def]
+    versions: list[str], ledger: SqliteLedger, change
+) -> None:
+    a, b, _ = versions
+    assert [change(a), change()] == [a, None]
+    with pytest.raises(NotFound, match="found business as usual"):
+        change()
+    assert [(p.kind, p.bundle_version) for p in ledger.promotions()] == [
+        ("promote", a),
+        ("rollback", "business_as_usual"),
+    ]
+    assert [change(a), change(b), change(), change()] == [a, b, a, None]
+
+
+def test_what_serves_already_is_not_recorded_again(versions: list[str], ledger: SqliteLedger, change) -> None:  # type: ignore[no-untyped-def]
+    assert [change(versions[0]), change(versions[0])] == [versions[0]] * 2
+    assert len(ledger.promotions()) == 1
 
 
 def test_rolling_back_twice_goes_two_steps_back(versions: list[str], change) -> None:  # type: ignore[no-untyped-def]

@@ -321,6 +321,17 @@ def test_an_offer_that_only_costs_is_not_promoted(empty_database: Database, tmp_
         assert "Expected a reason" in empty.stderr
         assert shop.promotions() == []
 
+        # Promoted by mistake, and back to where nothing was.
+        (version,) = shop.home.bundles.versions()
+        assert shop.encore("promote", "--force", "a mistake").exit_code == 0
+        assert aliases().keys() == {"challenger", "champion"}
+        again = shop.encore("promote", "--force", "twice")
+        assert (again.exit_code, again.stdout) == (0, f"{version} serves already.\n")
+        assert len(shop.promotions()) == 1
+        back = shop.encore("rollback", "--reason", "it was a mistake")
+        assert (back.exit_code, back.stdout, back.stderr) == (0, "Business as usual serves again.\n", "")
+        assert aliases().keys() == {"challenger"}
+
 
 @pytest.fixture
 def bare(past: trials.Past, empty_database: Database, tmp_path: Path) -> Iterator[Shop]:
