@@ -38,6 +38,9 @@ DECISIONS = (
     Column("decided_at", Kind.TIME, "when"),
     Column("matures_at", Kind.TIME, "when its reward is final"),
     Column("group", Kind.TEXT, "measurement group: holdout, random, business_as_usual or policy"),
+    Column(
+        "held_out", Kind.FLAG, "whether the customer is of the evaluation set: never trained on, judges every policy"
+    ),
     Column("action_id", Kind.TEXT, "what was done: control or offer@channel"),
     Column("propensity", Kind.NUMBER, "probability the logging policy gave to action_id, given context and allowed"),
     Column("policy_version", Kind.TEXT, "what decided; trial:<name> for a row of an imported trial"),

@@ -16,6 +16,8 @@ from decision.ledger.base import Ledger
 from decision.ledger.codec import DECISION_COLUMNS, decision_of, from_us
 from decision.programme.model import Programme
 from decision.records import Decision
+from decision.stages.hashing import uniform
+from experiments.dataset import EVALUATION_SHARE
 from experiments.exporting.columns import CONTEXT, DECISIONS, OUTCOMES, PROPENSITIES, REWARDS, Column, context_columns
 
 TABLES = ("decisions", "outcomes", "rewards", "propensities")
@@ -79,7 +81,7 @@ def _decisions(ledger: Ledger, programme: Programme, n: int) -> Source:
 
     def chunks() -> Iterator[tuple[int, list[Record]]]:
         for chunk in _chunks(ledger, "decisions", n):
-            yield len(chunk), [_decision_record(row["seq"], _decision(row), facts) for row in chunk]
+            yield len(chunk), [_decision_record(row["seq"], _decision(row), facts, programme.salt) for row in chunk]
 
     return Source(DECISIONS + facts, chunks)
 
@@ -101,7 +103,7 @@ def _context_kinds(ledger: Ledger, n: int) -> dict[str, type | None]:
     return kinds
 
 
-def _decision_record(seq: int, decision: Decision, facts: Sequence[Column]) -> Record:
+def _decision_record(seq: int, decision: Decision, facts: Sequence[Column], salt: str) -> Record:
     record = {
         "seq": seq,
         "decision_id": decision.decision_id,
@@ -109,6 +111,7 @@ def _decision_record(seq: int, decision: Decision, facts: Sequence[Column]) -> R
         "decided_at": decision.decided_at,
         "matures_at": decision.matures_at,
         "group": decision.group.value,
+        "held_out": uniform(salt, "evaluation", decision.customer_id) < EVALUATION_SHARE,
         "action_id": decision.action_id,
         "propensity": decision.propensity,
         "policy_version": decision.policy_version,

@@ -229,6 +229,27 @@ def test_the_run_of_an_evaluation_holds_the_verdict_and_all_intervals(story: Sho
     assert files(run) >= {"verdict.txt", "plots"}
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_figures_of_the_evaluation_are_recomputed_from_the_exported_files(story: Shop, tmp_path: Path, form: str) -> None:
+    import pandas as pd
+
+    folder = tmp_path / "out"
+    assert story.encore("export", str(folder), "--format", form).exit_code == 0
+    read = pd.read_parquet if form == "parquet" else pd.read_csv
+    decisions, rewards = read(folder / f"decisions.{form}"), read(folder / f"rewards.{form}")
+    log = decisions.merge(rewards[rewards["latest"] & (rewards["status"] == "final")], on="decision_id")
+    judges = log[log["held_out"] & (log["group"] == "random")]
+
+    run = runs("evaluate")[0]
+    assert str(len(judges)) == run.data.params["rows"]
+    for action_id in trials.ACTIONS:
+        weight = (judges["action_id"] == action_id) / judges["propensity"]
+        worth = weight * judges["value_micros"] / 1e6
+        key = f"always_{action_id.replace('@', '_at_')}"
+        assert worth.mean() == pytest.approx(run.data.metrics[f"{key}.ips"], rel=1e-9)
+        assert worth.sum() / weight.sum() == pytest.approx(run.data.metrics[f"{key}.snips"], rel=1e-9)
+
+
 def test_estimators_agree_on_what_a_rule_is_worth(story: Shop) -> None:
     metrics = runs("evaluate")[0].data.metrics
     for by in ("ips", "snips"):
