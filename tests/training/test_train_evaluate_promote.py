@@ -230,7 +230,7 @@ def test_the_run_of_an_evaluation_holds_the_verdict_and_all_intervals(story: Sho
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
-def test_figures_of_the_evaluation_are_recomputed_from_the_exported_files(story: Shop, tmp_path: Path, form: str) -> None:
+def test_figures_of_the_evaluation_are_recomputed_from_the_files(story: Shop, tmp_path: Path, form: str) -> None:
     import pandas as pd
 
     folder = tmp_path / "out"
