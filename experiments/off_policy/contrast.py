@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decision.errors import InvalidInput
-from experiments.off_policy.estimate import half_width, two_sided
+from experiments.off_policy.estimate import two_sided
 from experiments.off_policy.estimator import Estimator
-from experiments.off_policy.intervals import careful_degrees
+from experiments.off_policy.intervals import Chance
 from experiments.off_policy.rounds import FloatArray, Rounds
 
 
@@ -19,11 +19,8 @@ from experiments.off_policy.rounds import FloatArray, Rounds
 class Contrast:
     """A gain per round in reward units: its two-sided interval, and its one-sided lower bound.
 
-    Rare rewards under large weights are skewed to the right: then the lower ends are careful and `high`
-    tends to be too low.
-
-    `lower_bound` lies below the true gain with confidence `level`; `low` and `high` enclose it with
-    confidence `level`. Standard error and degrees of freedom are those of `intervals.careful`.
+    `lower_bound` lies below the true gain with confidence `level`, `upper_bound` above it; `low` and `high` enclose
+    it with confidence `level`. They are made as `intervals.careful` is, so they need not lie evenly around `gain`.
     `clusters` is the number of independent groups (of rounds, without ids).
     """
 
@@ -32,6 +29,7 @@ class Contrast:
     low: float
     high: float
     lower_bound: float
+    upper_bound: float
     level: float
     n: int
     clusters: int
@@ -63,15 +61,17 @@ def contrast(
     gain = float(term.mean())
     deviation = _by_cluster(term - gain, cluster)
     groups = len(deviation)
-    error = _standard_error(deviation, len(term)) * _carefulness(term - gain, ours, theirs)
-    degrees = min(groups - 1, _degrees(ours, theirs))
-    half = half_width(error, degrees, two_sided(level))
+    chance, plain = _chance(ours, theirs), math.sqrt(float(((term - gain) ** 2).mean()) / len(term))
+    error = _standard_error(deviation, len(term)) * (max(1.0, chance.error / plain) if plain > 0 else 1.0)
+    degrees = min(groups - 1, chance.degrees_of_freedom)
+    low, high = chance.ends(gain, error, degrees, two_sided(level))
     return Contrast(
         gain=gain,
         standard_error=error,
-        low=gain - half,
-        high=gain + half,
-        lower_bound=gain - half_width(error, degrees, level),
+        low=low,
+        high=high,
+        lower_bound=chance.ends(gain, error, degrees, level)[0],
+        upper_bound=chance.ends(gain, error, degrees, level)[1],
         level=level,
         n=len(term),
         clusters=groups,
@@ -93,17 +93,11 @@ def _settled(estimator: Estimator, rounds: Rounds) -> _Settled:
     return _Settled(chosen.terms_of(columns), columns[:, 0], columns[:, -1])
 
 
-def _carefulness(deviation: FloatArray, ours: _Settled, theirs: _Settled) -> float:
-    """What `intervals.careful` multiplies a standard error by; the weights differ, the errors are the same."""
-    difference, seen = ours.weight - theirs.weight, float(deviation @ deviation)
-    pooled = float(difference @ difference) * float(ours.error.var())
-    return max(1.0, math.sqrt(pooled / seen)) if seen > 0 else 1.0
-
-
-def _degrees(ours: _Settled, theirs: _Settled) -> float:
-    difference, error = np.abs(ours.weight - theirs.weight), ours.error - ours.error.mean()
+def _chance(ours: _Settled, theirs: _Settled) -> Chance:
+    """Of a difference: the weights differ, the errors are the same."""
+    difference, error = ours.weight - theirs.weight, ours.error - ours.error.mean()
     weights = float((difference**2).mean()), float((difference**3).mean())
-    return careful_degrees(len(error), weights, (float((error**2).mean()), float((error**3).mean())))
+    return Chance.of(len(error), weights, (float((error**2).mean()), float((error**3).mean())))
 
 
 def _by_cluster(deviation: FloatArray, cluster: NDArray[np.generic] | None) -> FloatArray:

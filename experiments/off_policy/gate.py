@@ -39,7 +39,7 @@ class GateRules:
     min_gain: float = 0.0
     level: float = 0.95
     min_effective_sample_size: float = 200.0
-    min_effective_rewards: float = 5.0
+    min_effective_rewards: float = 3.0
     max_top1_weight_share: float = 0.75
     max_clipped_share: float = 0.25
     max_missing_mass: float = 0.05

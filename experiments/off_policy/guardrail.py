@@ -74,8 +74,8 @@ class GuardrailFinding:
 
     @property
     def highest_harm(self) -> float:
-        """The harm's one-sided upper bound, at the level of the lower one."""
-        return 2 * self.harm.gain - self.harm.lower_bound
+        """The harm's one-sided upper bound."""
+        return self.harm.upper_bound
 
     @property
     def vetoes(self) -> bool:

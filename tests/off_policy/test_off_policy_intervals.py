@@ -68,11 +68,18 @@ def test_the_careful_interval_puts_errors_on_all_weights_alike() -> None:
     rounds = Rounds(np.zeros(n, dtype=int), reward, propensity, np.tile([0.5, 0.5], (n, 1)))
     weight = np.where(heavy, 50.0, 1.0)
     by_hand = math.sqrt((weight**2).mean() * reward.var(ddof=1) / n)
-    equal = n * (weight**2).mean() ** 3 / (weight**3).mean() ** 2 / stats.skew(reward) ** 2
-    assert 0 < 2 * equal < 2
+    deviation = reward - reward.mean()
+    spread = (weight**2).mean() * reward.var(ddof=1)
+    skew = (weight**3).mean() * (deviation**3).mean() / spread**1.5 / math.sqrt(n)
+    assert skew == pytest.approx(1.23, abs=0.01)  # as if there were two thirds of a purchase
+
     found = ESTIMATORS["ips"].estimate(rounds)
+
     assert by_hand > 4 * found.standard_error
-    assert found.high - found.value == pytest.approx(stats.t(max(2 * equal, 1)).ppf(0.975) * by_hand, rel=1e-9)
+    quantile = stats.t(2 / skew**2).ppf(0.975)
+    for end, expected in ((found.low, quantile), (found.high, -quantile)):
+        t = (found.value - end) / by_hand
+        assert t + skew * t**2 / 3 + skew**2 * t**3 / 27 + skew / 6 == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", ["ips", "snips", "dr", "sndr"])
