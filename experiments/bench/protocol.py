@@ -47,22 +47,32 @@ class Terms:
         return earned - self.contact
 
 
-class UpliftLearner(Protocol):
-    """Takes part in the uplift benchmark: from n logged rows to the value of every action for others."""
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """n uniformly randomised rows: customers `x` [n, D], `action` [n], whether they `bought` [n] and their `order` [n].
 
-    def __call__(
-        self,
-        x: FloatArray,
-        action: IntArray,
-        bought: FloatArray,
-        order: FloatArray,
-        x_new: FloatArray,
-        *,
-        terms: Terms,
-        seed: int,
-    ) -> FloatArray:
-        """Return values [n_new, K] in currency units; `x` [n, D], `order` [n] is 0 where nothing was `bought`."""
-        ...
+    An order is 0 where nothing was bought.
+    """
+
+    x: FloatArray
+    action: IntArray
+    bought: FloatArray
+    order: FloatArray
+    terms: Terms
+    seed: int
+
+    @property
+    def profit(self) -> FloatArray:
+        """Return what each row brought."""
+        return self.terms.profit(self.action, self.bought, self.order)
+
+    def first(self, n: int) -> Trial:
+        """Return the first rows."""
+        return Trial(self.x[:n], self.action[:n], self.bought[:n], self.order[:n], self.terms, self.seed)
+
+
+UpliftLearner = Callable[[Trial, FloatArray], FloatArray]
+"""Takes part in the uplift benchmark: from a trial to the values [n, K] of every action for other customers [n, D]."""
 
 
 @dataclass(frozen=True, slots=True)
