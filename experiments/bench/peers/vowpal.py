@@ -9,7 +9,7 @@ import numpy as np
 from experiments.bench.protocol import FloatArray, IntArray, Setting
 
 CROSSED = "--cb_explore_adf -q xo -q xc -q oc --quiet"
-PAYOFF_SCALE = 10.0
+PAYOFF_SCALE = 30.0
 
 
 class Vowpal:
