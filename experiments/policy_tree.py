@@ -34,7 +34,8 @@ class Condition:
     """A question about one fact: `number <= at_most`, `text in levels`, or, with neither, whether it is unknown.
 
     `unknown` is what an unknown number answers, None where it was never seen unknown (it then answers no, as an
-    unknown text does). `yes_or_no` marks a number that is only ever 0 or 1.
+    unknown text does). `yes_or_no` marks a number that is only ever 0 or 1. `others` are all levels of which an
+    answer no leaves one, where they are few and never unknown.
     """
 
     fact: str
@@ -42,6 +43,7 @@ class Condition:
     levels: tuple[str, ...] = ()
     yes_or_no: bool = False
     unknown: bool | None = None
+    others: tuple[str, ...] = ()
 
     def holds(self, value: ContextValue) -> bool:
         """Return the answer for a value of the fact."""
@@ -107,7 +109,10 @@ def _questions(name: str, values: Sequence[ContextValue]) -> Iterator[Condition]
     texts = sorted({value for value in values if isinstance(value, str)})
     numbers = np.array([value for value in values if isinstance(value, int | float)], dtype=float)
     if texts:
-        yield from (Condition(name, levels=some) for some in _sets(texts))
+        known = len(texts) <= MOST_LEVELS_IN_SETS and None not in values
+        for some in _sets(texts):
+            others = tuple(level for level in texts if level not in some) if known else ()
+            yield Condition(name, levels=some, others=others)
     elif len(numbers):
         binary = set(np.unique(numbers).tolist()) <= {0.0, 1.0}
         cuts = [0.0] if binary else np.quantile(numbers, np.arange(1, THRESHOLDS) / THRESHOLDS)

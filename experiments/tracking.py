@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from decision.bundle.store import Bundle
@@ -17,8 +20,14 @@ from decision.wiring import Home
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from experiments.train_report import Report
+
 KIND = "custom_model_development"
 CHAMPION, CHALLENGER = "champion", "challenger"
+CARD = "model_card.md"
+A_BATCH = 1_000
+# What MLflow keeps as the description of a version, less the line that says where the rest is.
+LONGEST_DESCRIPTION = 4_800
 
 
 def database() -> Path:
@@ -72,29 +81,71 @@ def log_figures(mlflow: Any, figures: Mapping[str, Figure]) -> None:
         mlflow.log_figure(figure, f"plots/{name}.png")
 
 
-def register(mlflow: Any, bundle: Bundle, folder: Path, programme: Programme, *, example: str) -> str:
+def log_report(mlflow: Any, report: Report, card: str, *, unit: str) -> None:
+    """Log plots, the policy tree in words with its metrics, the model card, and what was installed."""
+    log_figures(mlflow, report.figures)
+    if report.tree is not None:
+        mlflow.log_text("\n".join(report.tree.sentences(unit)) + "\n", "policy_tree.txt")
+        log_metrics(mlflow, report.tree.metrics())
+    else:
+        mlflow.set_tag("encore.no_policy_tree", report.no_tree_because)
+    mlflow.log_text(card, CARD)
+    mlflow.log_text(environment(), "environment.txt")
+
+
+def log_metrics(mlflow: Any, metrics: Mapping[str, float], *, step: int = 0) -> None:
+    """Log metrics, however many; MLflow takes a thousand at once."""
+    entries = list(metrics.items())
+    for start in range(0, len(entries), A_BATCH):
+        mlflow.log_metrics(dict(entries[start : start + A_BATCH]), step=step)
+
+
+def environment() -> str:
+    """Return Python, machine and the version of every installed package, one a line."""
+    found = {str(one.metadata["Name"]).lower(): one.version for one in metadata.distributions()}
+    head = [f"python=={platform.python_version()}", f"# {platform.platform()}"]
+    return "\n".join([*head, *(f"{name}=={version}" for name, version in sorted(found.items()))]) + "\n"
+
+
+def register(mlflow: Any, bundle: Bundle, folder: Path, programme: Programme, *, example: str, card: str) -> str:
     """Log a bundle as a model, register it with the alias `challenger`, and return its registered version.
 
-    `example` is a context as JSON, by which MLflow tries the model before it is registered.
+    `example` is a context as JSON, by which MLflow tries the model before it is registered; `card` its model card in
+    Markdown, which goes with the model and becomes the description of the version.
     """
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, Schema
 
-    name = model_name(programme)
-    info = mlflow.pyfunc.log_model(
-        name="policy",
-        python_model=str(Path(__file__).with_name("served.py")),
-        artifacts={"bundle": str(folder), "programme": str(folder / "programme.toml")},
-        pip_requirements=["encore"],
-        signature=ModelSignature(inputs=Schema([ColSpec("string", "context")])),
-        input_example={"context": [example]},
-        registered_model_name=name,
-    )
+    name, actions = model_name(programme), bundle.manifest.actions
+    outputs = [ColSpec("double", f"{what}.{action}") for what in ("value", "repurchase") for action in actions]
+    with TemporaryDirectory() as scratch:
+        (Path(scratch) / CARD).write_text(card)
+        info = mlflow.pyfunc.log_model(
+            name="policy",
+            python_model=str(Path(__file__).with_name("served.py")),
+            artifacts={
+                "bundle": str(folder),
+                "programme": str(folder / "programme.toml"),
+                "model_card": str(Path(scratch) / CARD),
+            },
+            pip_requirements=["encore"],
+            signature=ModelSignature(inputs=Schema([ColSpec("string", "context")]), outputs=Schema(outputs)),
+            input_example={"context": [example]},
+            registered_model_name=name,
+        )
     client = mlflow.MlflowClient()
     version = str(info.registered_model_version)
     client.set_model_version_tag(name, version, "bundle", bundle.version)
+    client.update_model_version(name, version, description=description(card))
     client.set_registered_model_alias(name, CHALLENGER, version)
     return version
+
+
+def description(card: str) -> str:
+    """Return as much of a model card, in whole lines, as MLflow keeps with a registered version."""
+    if len(card) <= LONGEST_DESCRIPTION:
+        return card
+    return card[:LONGEST_DESCRIPTION].rpartition("\n")[0] + f"\n\nThe rest is in the run's `{CARD}`.\n"
 
 
 def follow_champion(programme: Programme, bundle_version: str) -> str:

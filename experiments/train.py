@@ -11,13 +11,16 @@ from typing import Any
 
 from decision import __version__
 from decision.bundle.store import Bundle
+from decision.serving import champion_from
 from decision.wiring import Home
 from experiments import tracking
 from experiments.challenger import Challenger, Settings, build_challenger
-from experiments.dataset import training_set
+from experiments.dataset import Dataset, training_set
 from experiments.learners import USUAL
 from experiments.learners.base import Learner
-from experiments.train_report import candidate_metrics, figures
+from experiments.model_card import model_card
+from experiments.train_metrics import Measured, as_csv, by_fold, measure, reference_scores
+from experiments.train_report import candidate_metrics, report
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +71,47 @@ def train(
         bundle = home.bundles.write(challenger.manifest, challenger.arrays)
         folder = home.bundles.root / bundle.version
         shutil.copyfile(home.programme_path, folder / "programme.toml")
+        tell("measuring out of sample")
+        measured = _log_metrics(mlflow, data, challenger, settings)
+        tell("drawing plots and the policy tree")
+        chosen = challenger.chosen
+        used = {chosen.name: learners[chosen.name]}
+        seen = report(data, chosen, programme, champion_from(bundle), used, seed=settings.seed)
         tell("logging to MLflow")
-        _log(mlflow, challenger, bundle)
-        tracking.log_figures(mlflow, figures(data, challenger.chosen, programme, seed=settings.seed))
-        model_version = tracking.register(mlflow, bundle, folder, programme, example=json.dumps(data.contexts[0]))
+        tags = {"encore.bundle": bundle.version, "encore.chosen": chosen.name, "encore.because": challenger.because}
+        mlflow.set_tags(tags)
+        card = model_card(
+            bundle.manifest,
+            data,
+            programme,
+            candidates=challenger.candidates,
+            because=challenger.because,
+            measured=measured,
+            report=seen,
+        )
+        tracking.log_report(mlflow, seen, card, unit=programme.currency)
+        example = json.dumps(data.contexts[0])
+        model_version = tracking.register(mlflow, bundle, folder, programme, example=example, card=card)
     return Trained(challenger, bundle, len(data), run_id, model_version)
 
 
-def _log(mlflow: Any, challenger: Challenger, bundle: Bundle) -> None:
-    chosen = challenger.chosen
+def _log_metrics(mlflow: Any, data: Dataset, challenger: Challenger, settings: Settings) -> Measured:
+    """Log every candidate as a child run, and the chosen one's metrics in the run itself, over all and by fold."""
+    chosen, seed = challenger.chosen, settings.seed
+    scores = reference_scores(data, challenger.candidates)
+    measured = measure(data, chosen, scores, seed=seed)
     for candidate in challenger.candidates:
         with mlflow.start_run(run_name=candidate.name, nested=True, tags={"encore.step": "candidate"}):
             mlflow.log_params({"learner": candidate.name, "complexity": candidate.complexity})
             mlflow.set_tag("encore.chosen", str(candidate is chosen).lower())
             if candidate.failure:
                 mlflow.set_tag("encore.failure", candidate.failure)
-            else:
-                mlflow.log_metrics(candidate_metrics(candidate))
-    mlflow.log_metrics(candidate_metrics(chosen))
-    mlflow.set_tags(
-        {"encore.bundle": bundle.version, "encore.chosen": chosen.name, "encore.because": challenger.because}
-    )
+                continue
+            found = measured if candidate is chosen else measure(data, candidate, scores, seed=seed)
+            tracking.log_metrics(mlflow, {**found.entries(), **candidate_metrics(candidate, data.customers)})
+    tracking.log_metrics(mlflow, {**measured.entries(), **candidate_metrics(chosen, data.customers)})
+    folds = by_fold(data, chosen, scores, folds=settings.folds, seed=seed)
+    for number, part in enumerate(folds, start=1):
+        tracking.log_metrics(mlflow, part.entries("by_fold/"), step=number)
+    mlflow.log_text(as_csv(measured, folds), "metrics.csv")
+    return measured

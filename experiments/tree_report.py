@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -70,6 +71,14 @@ class PolicyTree:
     lost: Estimate
     gained: Estimate
 
+    def metrics(self) -> dict[str, float]:
+        """Return value, loss against the full model and gain over one action for everybody, for MLflow."""
+        found: dict[str, float] = {"policy_tree/leaves": float(len(self.leaves))}
+        for name, one in (("value", self.value), ("lost", self.lost), ("gained", self.gained)):
+            ends = {"": one.value, "_low": one.low, "_high": one.high}
+            found |= {f"policy_tree/{name}{end}": at for end, at in ends.items() if math.isfinite(at)}
+        return found
+
     def sentences(self, unit: str) -> list[str]:
         """Return the tree as lines that can be read aloud; amounts in `unit`."""
         lines = [
@@ -81,7 +90,7 @@ class PolicyTree:
             *lines,
             "Gains are against doing nothing, with 95 % intervals, on customers the tree was not grown on.",
             f"Trees like this one earn {_interval(self.value, unit)}, the full model "
-            f"{_interval(self.full_model, unit)}: the tree loses {_interval(self.lost, unit)}.",
+            f"{_interval(self.full_model, unit)}: following the tree costs {_interval(self.lost, unit)}.",
             f"Against one action for everybody ({_interval(self.best_constant, unit)}) it gains "
             f"{_interval(self.gained, unit)}.",
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from decision.records import CONTROL
 from experiments.policy_tree import Condition
 
 
@@ -11,6 +12,11 @@ def fact_words(name: str) -> str:
     """Return `days since last order` for `days_since_last_order`, `consent for sms` for `consent.sms`."""
     kind, dot, channel = name.partition(".")
     return f"consent for {channel}" if dot and kind == "consent" else name.replace("_", " ").replace(".", " ")
+
+
+def action_words(action_id: str) -> str:
+    """Return `free shipping, web push` for `free_shipping@web_push`, and `nothing` for control."""
+    return "nothing" if action_id == CONTROL else action_id.replace("@", ", ").replace("_", " ")
 
 
 def condition_words(condition: Condition, *, answer: bool) -> str:
@@ -21,6 +27,8 @@ def condition_words(condition: Condition, *, answer: bool) -> str:
     if condition.at_most is not None:
         return f"{name} {'≤' if answer else '>'} {number(condition.at_most)}" + _or_unknown(condition, answer)
     if condition.levels:
+        if not answer and condition.others:
+            return f"{name} is {any_of(condition.others)}"
         return f"{name} {'is' if answer else 'is not'} {any_of(condition.levels)}"
     return f"{name} is {'un' if answer else ''}known"
 
@@ -30,7 +38,7 @@ def path_words(path: Sequence[tuple[Condition, bool]]) -> str:
     parts: dict[tuple[str, object], tuple[Condition, bool]] = {}
     for place, (condition, answer) in enumerate(path):
         # A later end of a number on the same side is the narrower one; each answer about a category adds.
-        end: object = answer if condition.at_most is not None else place
+        end: object = answer if condition.at_most is not None else f"place {place}"
         parts[condition.fact, end] = (condition, answer)
     said: dict[tuple[str, object], str] = {}
     for (fact, end), (condition, answer) in parts.items():

@@ -52,7 +52,7 @@ class Bounds:
 class Segment:
     """A predicted group: its share of the decisions, the mean uplift predicted there, and the observed one.
 
-    `observed` is None where the group holds fewer than 30 decisions. `truth` bounds the share of decisions in which
+    `observed` is None where the group holds fewer than 100 decisions. `truth` bounds the share of decisions in which
     the customer really is of this kind, whatever the model thinks of her.
     """
 
@@ -63,7 +63,7 @@ class Segment:
     truth: Bounds
 
 
-FEWEST = 30
+FEWEST = 100
 
 
 def kinds(untreated: FloatArray, treated: FloatArray, thresholds: Thresholds) -> NDArray[np.str_]:

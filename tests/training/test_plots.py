@@ -22,7 +22,8 @@ from experiments.encoding import encode_all, fit_encoder
 from experiments.learners import LEARNERS
 from experiments.off_policy import Estimate
 from experiments.selection import Candidate, cross_fit
-from experiments.train_report import candidate_metrics, constant_target, constant_values, figures, offer_trials
+from experiments.train_report import candidate_metrics, constant_target, constant_values, figures
+from experiments.train_trials import offer_trials
 from experiments.uplift_metrics.calibration import Calibration, calibration
 from experiments.uplift_metrics.curve import Curve
 from experiments.uplift_metrics.qini import qini
@@ -143,9 +144,17 @@ def labels(figure: Figure) -> Sequence[str]:
     return [label.get_text() for label in figure.axes[0].get_yticklabels()]
 
 
-def test_a_training_run_draws_four_plots(data: Dataset, chosen: Candidate, shop: Programme) -> None:
+def test_a_training_run_draws_its_plots(data: Dataset, chosen: Candidate, shop: Programme) -> None:
     found = figures(data, chosen, shop, seed=1)
-    assert set(found) == {"policy_value", "who_gets_what", "qini", "calibration"}
+    assert set(found) == {
+        "policy_value",
+        "who_gets_what",
+        "four_groups",
+        "cost_curve",
+        "uplift_by_decile",
+        "qini",
+        "calibration",
+    }
     for figure in found.values():
         check(figure)
     assert set(labels(found["policy_value"])) == {
@@ -178,6 +187,6 @@ def test_constant_policies_are_control_where_the_action_was_not_allowed(data: Da
 
 def test_the_chosen_policy_is_worth_the_same_in_plot_and_metrics(data: Dataset, chosen: Candidate) -> None:
     """With the chosen learner as its own reward model, as here, both are one number."""
-    drawn, logged = constant_values(data, chosen)["pooled_linear"], candidate_metrics(chosen)
+    drawn, logged = constant_values(data, chosen)["pooled_linear"], candidate_metrics(chosen, data.customers)
     assert drawn.value == pytest.approx(logged["policy_value"])
     assert (drawn.low, drawn.high) == pytest.approx((logged["policy_value_low"], logged["policy_value_high"]))

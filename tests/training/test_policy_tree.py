@@ -17,7 +17,7 @@ from experiments.policy_tree import (
     grow,
     prunings,
 )
-from experiments.wording import condition_words, fact_words, number, path_words
+from experiments.wording import action_words, condition_words, fact_words, number, path_words
 
 Contexts = list[dict[str, Any]]
 
@@ -219,6 +219,7 @@ def test_answers_follow_the_conditions_also_for_unknown_facts() -> None:
             ((Condition("area", levels=("a", "b", "c")), True), (Condition("area", levels=("a",)), False)),
             "area is a, b or c and area is not a",
         ),
+        (((Condition("trigger", levels=("purchase",), others=("return",)), False),), "trigger is return"),
         (((Condition("age", at_most=30.0, unknown=True), False),), "age > 30"),
         (((Condition("age", at_most=30.0, unknown=False), False),), "age > 30 or unknown"),
         (((Condition("age", at_most=30.0, unknown=True), True),), "age ≤ 30 or unknown"),
@@ -246,5 +247,6 @@ def test_ways_to_a_leaf_read_well(path: tuple[tuple[Condition, bool], ...], word
 
 def test_single_conditions_and_names_read_well() -> None:
     assert condition_words(Condition("area", levels=("a", "b")), answer=False) == "area is not a or b"
+    assert (action_words("free_shipping@web_push"), action_words("control")) == ("free shipping, web push", "nothing")
     assert fact_words("days_since_last_order") == "days since last order"
     assert (number(0.25), number(12_000.0)) == ("0.25", "12,000")
