@@ -35,7 +35,7 @@ class InvalidInput(EncoreError):
 
 
 class UnknownName(InvalidInput):
-    """A store, offer, channel or action that the programme does not define."""
+    """A store, offer, channel, feature or action that the programme does not define, or an event that nobody knows."""
 
 
 class NotFound(EncoreError):

@@ -66,10 +66,14 @@ class RewardStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What the service may do: an offer through a channel, or `control` (do nothing)."""
+    """What the service may do: an offer through a channel, or `control` (do nothing).
+
+    `redeemable` says whether there is something to redeem, for which a coupon is made: a plain message has nothing.
+    """
 
     offer: str
     channel: str
+    redeemable: bool = field(default=True, compare=False)
 
     @property
     def action_id(self) -> str:
@@ -82,7 +86,7 @@ class Action:
         return self.channel == CONTROL
 
 
-CONTROL_ACTION = Action(offer="none", channel=CONTROL)
+CONTROL_ACTION = Action(offer="none", channel=CONTROL, redeemable=False)
 
 
 def action_named(action_id: str) -> Action:

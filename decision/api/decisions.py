@@ -29,7 +29,7 @@ from decision.errors import IdempotencyMismatch, InvalidInput, NotFound
 from decision.flow.decide import decide, recall
 from decision.money import from_micros, to_micros
 from decision.programme.model import Programme
-from decision.programme.section import unknown
+from decision.programme.section import unknown_name
 from decision.records import (
     CONTROL,
     CONTROL_ACTION,
@@ -152,16 +152,14 @@ def _micros(money: Money, programme: Programme, pointer: str) -> int:
 def _named(names: tuple[str, ...] | None, known: tuple[str, ...], what: str) -> frozenset[str] | None:
     for place, name in enumerate(names or ()):
         if name not in known:
-            pointer = f"$.candidates.{what}s[{place}]"
-            raise InvalidInput(f"At {pointer}: {unknown(what, name, known)}.", pointer=pointer)
+            raise unknown_name(what, name, known, pointer=f"$.candidates.{what}s[{place}]")
     return None if names is None else frozenset(names)
 
 
 def _channels(question: DecisionQuestion, programme: Programme) -> list[str]:
     for name in question.consent:
         if name not in programme.channels:
-            pointer = f"$.consent.{name}"
-            raise InvalidInput(f"At {pointer}: {unknown('channel', name, tuple(programme.channels))}.", pointer=pointer)
+            raise unknown_name("channel", name, tuple(programme.channels), pointer=f"$.consent.{name}")
     return list(question.consent)
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import TypeVar
 
 import msgspec
 from flask import Request, abort
 
+from decision.api.mistakes import mistake_in
 from decision.api.problem import BadJson
 from decision.errors import InvalidInput
 
 T = TypeVar("T")
 # Bytes that are no UTF-8 inside a text come as Python's own error.
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_FIELD = re.compile(r"(?:unknown|required) field `([^`]*)`")
 
 
 def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], *, root: str = "$") -> T:
@@ -30,9 +29,9 @@ def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], *, root:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         _check_json(body)
-        raise _mistake(str(error), root) from None
+        raise mistake_in(body, str(error), shape=decoder.type, root=root) from None
     except _NOT_JSON as error:
-        raise BadJson(f"Expected JSON, found something else: {error}.", hint="Send UTF-8 JSON.") from None
+        raise _no_json(body, error) from None
 
 
 def _check_json(body: bytes | msgspec.Raw) -> None:
@@ -40,25 +39,24 @@ def _check_json(body: bytes | msgspec.Raw) -> None:
     try:
         msgspec.json.decode(body)
     except _NOT_JSON as error:
-        raise BadJson(f"Expected JSON, found something else: {error}.", hint="Send UTF-8 JSON.") from None
+        raise _no_json(body, error) from None
 
 
-def _mistake(text: str, root: str) -> InvalidInput:
-    sentence, _, place = text.partition(" - at `")
-    pointer = root + place.rstrip("`").removeprefix("$")
-    if field := _FIELD.search(sentence):
-        pointer = f"{pointer}.{field[1]}"
-    return InvalidInput(f"At {pointer}: {sentence}.", hint="See /docs for the shape of the body.", pointer=pointer)
+def _no_json(body: bytes | msgspec.Raw, error: Exception) -> BadJson:
+    found = f"something else: {error}" if bytes(body).strip() else "an empty body"
+    return BadJson(f"Expected JSON, found {found}.", hint="Send UTF-8 JSON; /docs has examples.")
 
 
 def body_of(request: Request, *, limit: int) -> bytes:
     """Return the body of a request of at most `limit` bytes; answers 413 or 415 otherwise."""
     if request.mimetype not in ("application/json", ""):
         abort(415)
-    if (request.content_length or 0) > limit:
-        abort(413)
-    request.max_content_length = limit
-    return request.get_data(cache=False)
+    # One more than is taken: a body that is sent in chunks does not say its length, and its rest would be cut off.
+    request.max_content_length = limit + 1
+    body = request.get_data(cache=False) if (request.content_length or 0) <= limit else b""
+    if len(body) > limit or (request.content_length or 0) > limit:
+        abort(413, f"Expected a body of at most {limit:,} bytes, found a larger one.")
+    return body
 
 
 def idempotency_key(header: str | None) -> str | None:

@@ -58,7 +58,6 @@ def _of_http(error: HTTPException) -> Response:
     detail = {
         404: "There is nothing at this address; /openapi.json lists what there is.",
         405: f"This address takes {', '.join(sorted(getattr(error, 'valid_methods', None) or []))}.",
-        413: "The body is larger than this address takes.",
         415: "Expected Content-Type: application/json.",
     }.get(status, error.description or error.name)
     response = problem(status, error.name.lower().replace(" ", "-"), detail)

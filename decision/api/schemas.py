@@ -10,9 +10,12 @@ from msgspec import Meta, Struct
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=200)]
 DecisionId = Annotated[
-    str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:\-]+$", description="Letters, digits and _ . : -")
+    str,
+    Meta(
+        min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:\-]+$", description="up to 64 letters, digits and _ . : -"
+    ),
 ]
-CurrencyCode = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217")]
+CurrencyCode = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="an ISO 4217 code such as EUR")]
 
 
 class Money(Struct, frozen=True, forbid_unknown_fields=True):
@@ -173,7 +176,7 @@ class PolicyAnswer(Struct, frozen=True):
     provenance: dict[str, Any] | None
 
 
-class Problem(Struct, frozen=True):
+class Problem(Struct, frozen=True, omit_defaults=True):
     """RFC 9457 problem details, with the place of the mistake and what to do."""
 
     type: str

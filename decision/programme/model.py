@@ -235,5 +235,5 @@ class Programme:
 
 def actions_of(offers: Mapping[str, Offer]) -> tuple[Action, ...]:
     """Return control and every (offer, channel) pair, in the order of the file."""
-    pairs = [Action(offer=o.name, channel=c) for o in offers.values() for c in o.channels]
+    pairs = [Action(o.name, c, redeemable=o.kind != "none") for o in offers.values() for c in o.channels]
     return (CONTROL_ACTION, *pairs)

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from decision.errors import InvalidInput
+from decision.errors import InvalidInput, UnknownName
 from decision.money import to_micros
 
 T = TypeVar("T")
@@ -233,6 +233,13 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value.isoformat() if isinstance(value, date | time) else repr(value)
+
+
+def unknown_name(what: str, found: str, known: tuple[str, ...], *, pointer: str, hint: str = "") -> UnknownName:
+    """Return the error for an unknown name at a place in a request."""
+    sentence = unknown(what, found, known)
+    ending = "" if sentence.endswith("?") else "."
+    return UnknownName(f"At {pointer}: {sentence}{ending}", hint=hint, pointer=pointer)
 
 
 def unknown(what: str, found: str, known: tuple[str, ...]) -> str:

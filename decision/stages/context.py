@@ -15,7 +15,7 @@ import numpy as np
 from decision.errors import InvalidInput
 from decision.money import MICROS
 from decision.programme.model import Feature, Programme
-from decision.programme.section import unknown
+from decision.programme.section import unknown_name
 from decision.records import ContextValue, Customer, DecisionRequest, FloatArray
 from decision.stages.guardrails import may_contact, recent_contacts
 
@@ -66,11 +66,8 @@ def check_features(features: Mapping[str, object], known: Mapping[str, Feature])
     for name, value in features.items():
         pointer = f"$.features.{name}"
         if name not in known:
-            raise InvalidInput(
-                f"At {pointer}: {unknown('feature', name, tuple(known))}.",
-                hint="Declare it in programme.toml under [features].",
-                pointer=pointer,
-            )
+            hint = "Declare it in programme.toml under [features]."
+            raise unknown_name("feature", name, tuple(known), pointer=pointer, hint=hint)
         checked[name] = _typed(value, known[name].kind, pointer)
     return checked
 

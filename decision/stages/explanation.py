@@ -83,8 +83,8 @@ def promise(action: Action, programme: Programme) -> Promise | None:
 
 
 def coupon(action: Action, decision_id: str, *, salt: str) -> str | None:
-    """Return the code of a treatment, the same for the same decision; None for control."""
-    if action.is_control:
+    """Return the code of an offer, the same for the same decision; None for control and plain messages."""
+    if not action.redeemable:
         return None
     digest = hashlib.sha256(f"{salt}\x1fcoupon\x1f{decision_id}".encode()).digest()
     return base64.b32encode(digest[:10]).decode()[:12]

@@ -54,7 +54,7 @@ DECISIONS = (
     Column("order_id", Kind.TEXT, "the order that triggered it; it never counts towards the reward"),
     Column("expires_at", Kind.TIME, "until when the offer is valid"),
     Column("contact_cost_micros", Kind.WHOLE, "cost of making contact"),
-    Column("coupon", Kind.TEXT, "code that ties a redemption to the decision"),
+    Column("coupon", Kind.TEXT, "code that ties a redemption to the decision; none for control and plain messages"),
     Column("fingerprint", Kind.TEXT, "hash of the request"),
 )
 PROPENSITIES = (

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from decision.errors import UnknownName
-from decision.programme.section import unknown
+from decision.programme.section import unknown_name
 from decision.wiring import Home, utc_now
 from experiments.exporting.export import export_ledger
 from experiments.exporting.sources import TABLES, Snapshot
@@ -28,7 +27,7 @@ def export(home: Home, folder: Path, form: str, tables: str) -> None:
     names = tuple(dict.fromkeys(name.strip() for name in tables.split(",")))
     for name in names:
         if name not in TABLES:
-            raise UnknownName(f"At --tables: {unknown('table', name, TABLES)}.")
+            raise unknown_name("table", name, TABLES, pointer="--tables")
     programme, ledger = home.programme(), home.ledger()
     snapshot = Snapshot.of(ledger)
     with click.progressbar(length=sum(map(snapshot.length, names)), label="Export", file=sys.stderr) as bar:

@@ -276,6 +276,14 @@ def test_a_fault_answers_control_and_is_counted(
     assert client.get("/readyz").get_json()["faults"] == {type(error).__name__: 1}
 
 
+def test_a_message_without_incentive_has_no_coupon(home: Home, clock: Clock) -> None:
+    home.programme_path.write_text(PROGRAMME.replace('"discount@on_page"', '"thanks@email"'))
+    client = create_app(Shop(home)).test_client()
+    answer = ask(client, decision_id="d-1", consent={"email": True})
+    assert (answer["action"]["action_id"], answer["action"]["kind"]) == ("thanks@email", "none")
+    assert answer["action"]["coupon"] is None
+
+
 def test_a_rule_that_cannot_be_evaluated_is_counted(home: Home, clock: Clock) -> None:
     home.programme_path.write_text(PROGRAMME + "[eligibility]\nrules = ['features.age > 17']\n")
     client = create_app(Shop(home)).test_client()

@@ -80,7 +80,7 @@ def test_a_batch_of_which_a_part_is_wrong(client: FlaskClient, shop: Shop) -> No
         (event(event="Order Completed", properties={}), "$.properties.order_id", "a text"),
         (event(messageId="m"), "$.messageId", "unknown field"),
         ({"batch": 3}, "$.batch", "Expected `array`"),
-        ({"batch": [], "more": 1}, "$.more", "unknown field `more`"),
+        ({"batch": [], "more": 1}, "$.more", "unknown field 'more'"),
         ({"batch": [1] * 1_001}, "$.batch", "at most 1000 events"),
     ],
 )

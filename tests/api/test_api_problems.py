@@ -1,5 +1,6 @@
 """Every kind of mistake: its status, its place, and a sentence a person understands."""
 
+import io
 import json
 from typing import Any
 
@@ -27,27 +28,31 @@ def amount(value: Any) -> tuple[dict[str, Any], str]:
 
 
 MISTAKES: list[tuple[dict[str, Any], str, str]] = [
-    (question(customer="x"), "$.customer", "unknown field `customer`"),
-    (without("customer_id"), "$.customer_id", "required field `customer_id`"),
-    (without("order"), "$.order", "required field `order`"),
-    (question(order={"order_id": "o"}), "$.order.total", "required field `total`"),
-    (question(order=ORDER | {"totl": 1}), "$.order.totl", "unknown field `totl`"),
+    (question(customer="x"), "$.customer", "unknown field 'customer'; did you mean 'customer_id'?"),
+    (without("customer_id"), "$.customer_id", "expected the field 'customer_id', found nothing."),
+    (without("order"), "$.order", "expected the field 'order'"),
+    (question(order={"order_id": "o"}), "$.order.total", "expected the field 'total'"),
+    (question(order=ORDER | {"totl": 1}), "$.order.totl", "unknown field 'totl'; did you mean 'total'?"),
     (question(customer_id=7), "$.customer_id", "Expected `str`, got `int`"),
     (question(customer_id=""), "$.customer_id", "length >= 1"),
     (question(customer_id="c" * 201), "$.customer_id", "length <= 200"),
     (question(customer_id=None), "$.customer_id", "got `null`"),
-    (question(trigger="birthday"), "$.trigger", "Invalid enum value 'birthday'"),
+    (question(trigger="birthday"), "$.trigger", "expected one of purchase, return, found 'birthday'."),
     (question(order=ORDER | {"item_count": 0}), "$.order.item_count", ">= 1"),
     (question(order=ORDER | {"item_count": 1.5}), "$.order.item_count", "got `float`"),
     (question(order=ORDER | {"products": "SHOE"}), "$.order.products", "Expected `array`"),
     (question(order=ORDER | {"products": ["A", 3]}), "$.order.products[1]", "got `int`"),
-    (question(decision_id="no spaces"), "$.decision_id", "regex"),
+    (
+        question(decision_id="no spaces"),
+        "$.decision_id",
+        "expected up to 64 letters, digits and _ . : -, found 'no spaces'.",
+    ),
     (question(decision_id="x" * 65), "$.decision_id", "length <= 64"),
-    (question(features={"age": [1]}), "$.features[...]", "got `array`"),
+    (question(features={"tier": "a", "age": [1]}), "$.features.age", "got `array`"),
     (question(features={"age": "old"}), "$.features.age", "a finite number"),
     (question(features={"aeg": 1}), "$.features.aeg", "unknown feature 'aeg'; did you mean 'age'?"),
-    (question(features={"tier": True}), "$.features[...]", "got `bool`"),
-    (question(consent={"email": "yes"}), "$.consent[...]", "got `str`"),
+    (question(features={"tier": True}), "$.features.tier", "got `bool`"),
+    (question(consent={"email": "yes"}), "$.consent.email", "got `str`"),
     (question(consent={"fax": True}), "$.consent.fax", "unknown channel 'fax'; known: on_page, email, sms"),
     (question(store="rome"), "$.store", "Expected a store of the programme at $.store, found 'rome'"),
     (question(candidates={"offers": ["discunt"]}), "$.candidates.offers[0]", "did you mean 'discount'?"),
@@ -62,11 +67,11 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     (*amount(1e300), "at most"),
     (*amount("1.0000001"), "six decimals"),
     (*amount("1.00000000000000000000000000000000001"), "six decimals"),
-    (*amount("cheap"), "Invalid decimal string"),
+    (*amount("cheap"), "expected a decimal such as \"49.90\", found 'cheap'."),
     (*amount(True), "got `bool`"),
     (*amount(None), "got `null`"),
     (with_total(currency="USD"), "$.order.total.currency", "programme's currency EUR"),
-    (with_total(currency="eur"), "$.order.total.currency", "regex"),
+    (with_total(currency="eur"), "$.order.total.currency", "expected an ISO 4217 code such as EUR, found 'eur'."),
     (question(order=ORDER | {"total": 59.9}), "$.order.total", "Expected `object`, got `float`"),
     (
         question(order=ORDER | {"discount": {"amount": "-1", "currency": "EUR"}}),
@@ -91,6 +96,41 @@ def test_a_mistake_in_a_question(
     assert shop.faults == {}, "the caller's mistakes are no faults of ours"
 
 
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (question(store="rome"), "store"),
+        (question(candidates={"offers": ["discunt"]}), "offer"),
+        (question(consent={"fax": True}), "channel"),
+        (question(features={"aeg": 1}), "feature"),
+    ],
+)
+def test_a_name_that_the_programme_does_not_have_is_an_unknown_name(
+    client: FlaskClient, body: dict[str, Any], name: str
+) -> None:
+    found = client.post("/v1/decisions", json=body).get_json()
+    assert found["type"] == "urn:encore:problem:unknown-name"
+    assert name in found["detail"]
+    assert "?." not in found["detail"]
+
+
+def test_a_problem_says_nothing_empty(client: FlaskClient) -> None:
+    assert client.get("/v1/nothing").get_json().keys() == {"type", "title", "status", "detail"}
+
+
+def test_keys_that_come_twice_are_a_mistake_like_any_other(client: FlaskClient) -> None:
+    """The validator meets the first, who reads the body again the last."""
+    for body in (
+        b'{"order": {"total": []}, "order": 3}',
+        b'{"features": {"a": [1]}, "features": 3}',
+        b'{"features": {"a": [1], "a": 1}}',
+        b'{"order": {"products": [1]}, "order": {"products": []}}',
+    ):
+        response = client.post("/v1/decisions", data=body, content_type="application/json")
+        assert response.status_code == 422
+        assert response.get_json()["pointer"].startswith("$.")
+
+
 @pytest.mark.parametrize("path", ["/v1/decisions", "/v1/events"])
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"nonsense", b"{'a': 1}", b'{"a": NaN}', b"\xff\xfe", b'{"customer_id": "\xff"}', b'{"a": 1} x']
@@ -99,7 +139,7 @@ def test_what_is_no_json_is_a_bad_request(client: FlaskClient, path: str, body: 
     response = client.post(path, data=body, content_type="application/json")
     found = response.get_json()
     assert (response.status_code, found["type"]) == (400, "urn:encore:problem:bad-json")
-    assert found["detail"].startswith("Expected JSON")
+    assert found["detail"].startswith("Expected JSON, found " + ("something else: " if body else "an empty body."))
 
 
 @pytest.mark.parametrize("path", ["/v1/decisions", "/v1/events"])
@@ -115,7 +155,19 @@ def test_too_large_a_body_is_refused(client: FlaskClient, path: str, limit: int)
     body = b'{"x": "' + b"y" * limit + b'"}'
     response = client.post(path, data=body, content_type="application/json")
     assert (response.status_code, response.get_json()["type"]) == (413, "urn:encore:problem:request-entity-too-large")
+    assert response.get_json()["detail"] == f"Expected a body of at most {limit:,} bytes, found a larger one."
     assert client.post(path, data=body[: limit - 10], content_type="application/json").status_code == 400
+
+
+@pytest.mark.parametrize(("path", "limit"), [("/v1/decisions", 64 * 1024), ("/v1/events", 1024 * 1024)])
+def test_too_large_a_body_in_chunks_is_refused_too(client: FlaskClient, path: str, limit: int) -> None:
+    def post(size: int) -> int:
+        body = io.BytesIO(b'{"x": "' + b"y" * (size - 9) + b'"}')
+        environ = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+        sent = client.post(path, input_stream=body, content_type="application/json", environ_overrides=environ)
+        return sent.status_code
+
+    assert [post(limit), post(limit + 1), post(10 * limit)] == [422, 413, 413]
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml"])

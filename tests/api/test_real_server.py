@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -140,6 +140,11 @@ def test_a_day_of_a_server(home: Home) -> None:
             server.call("/v1/decisions", {"customer_id": 1})
         assert caught.value.code == 422
         caught.value.close()
+
+        in_chunks = HTTPConnection("127.0.0.1", server.port, timeout=SECONDS)
+        in_chunks.request("POST", "/v1/decisions", iter([b" " * 10_000] * 20), {"Content-Type": "application/json"})
+        assert in_chunks.getresponse().status == 413
+        in_chunks.close()
 
         with ThreadPoolExecutor(16) as pool:
             again = list(
