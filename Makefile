@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types bench simulate clean lock
+.PHONY: help run test lint types bench bench-uplift bench-bandit simulate clean lock
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	@echo "Installing into $(VENV) (about a minute, 1.6 GB) …"
@@ -32,6 +32,12 @@ types: $(VENV)/installed ## Check types
 
 bench: $(VENV)/installed ## Measure the decision path against a no-op endpoint
 	@$(BIN)/python -m experiments.bench.serving
+
+bench-uplift: $(VENV)/installed ## Compare uplift learners with peers, on worlds whose truth is known
+	@$(BIN)/python -m experiments.bench.uplift
+
+bench-bandit: $(VENV)/installed ## Compare bandit policies with peers, likewise
+	@$(BIN)/python -m experiments.bench.bandit
 
 simulate: $(VENV)/installed ## Prove in simulated shops that the loop learns
 	@$(BIN)/encore simulate

@@ -9,6 +9,7 @@ from experiments.bench.scores import Line
 from experiments.plots import style
 
 OURS = "encore"
+LABELS_INCHES = 2.6
 
 
 def uplift(lines: Sequence[Line], columns: Sequence[str]) -> Any:
@@ -36,7 +37,8 @@ def bandit(lines: Sequence[Line], columns: Sequence[str]) -> Any:
 @style.own_style
 def _scores(lines: Sequence[Line], columns: Sequence[str], *, title: str, xlabel: str, at_least: float) -> Any:
     shown = [line for line in reversed(lines) if line.scores]
-    figure, axes = style.panels(len(columns), width=3.5, height=1.5 + 0.29 * len(shown))
+    figure, axes = style.panels(len(columns), width=3.0, height=1.6 + 0.29 * len(shown))
+    figure.set_figwidth(max(LABELS_INCHES + 2.7 * len(columns), 9.0))
     for ax, column in zip(axes, columns, strict=True):
         for place, line in enumerate(shown):
             if column in line.scores:
@@ -45,13 +47,16 @@ def _scores(lines: Sequence[Line], columns: Sequence[str], *, title: str, xlabel
         ax.set_ylim(-0.6, len(shown) - 0.4)
         ax.set_xlim(at_least - 3.0, 103.0)
         ax.axvline(0.0, color=style.DIM, lw=1)
+        ax.set_xticks(range(-25 if at_least < 0.0 else 0, 101, 25))
         ax.set_title(column, loc="left", color=style.INK)
         ax.set_xlabel(xlabel)
     for label, line in zip(axes[0].get_yticklabels(), shown, strict=True):
         label.set_color(style.MARK if line.name == OURS else style.INK)
         label.set_fontweight("bold" if line.name == OURS else "normal")
     style.heading(
-        figure, title, "Dot: mean over seeds; bar: its 95 % interval; ticks: seeds. A triangle goes on outside."
+        figure,
+        title,
+        "Dot: mean over seeds; bar: its 95 % interval; ticks: seeds. At the right the mean; a triangle: outside.",
     )
     return figure
 
@@ -61,8 +66,12 @@ def _draw(ax: Any, line: Line, column: str, place: int, at_least: float) -> None
     colour = style.MARK if line.name == OURS else style.PALETTE[2]
     inside = [seed for seed in score.seeds if at_least <= seed <= 100.0]
     ax.plot(inside, [place] * len(inside), "|", color=colour, ms=8, alpha=0.5)
-    if score.low is not None:
-        ax.plot([score.low, score.high], [place, place], color=colour, lw=2.4, alpha=0.8, solid_capstyle="round")
+    if score.low is not None and score.high is not None:
+        ends = [min(max(end, at_least), 100.0) for end in (score.low, score.high)]
+        ax.plot(ends, [place, place], color=colour, lw=2.4, alpha=0.8, solid_capstyle="round")
+    weight = "bold" if line.name == OURS else "normal"
+    right = ax.get_yaxis_transform()
+    ax.text(1.02, place, f"{score.mean:.0f}", transform=right, va="center", color=colour, fontsize=8.5, weight=weight)
     if score.mean < at_least:
         ax.plot(at_least, place, "<", color=colour, ms=6)
     else:
