@@ -9,6 +9,7 @@ import msgspec
 from flask import Blueprint, Response, render_template
 
 from decision import __version__
+from decision.api import event_catalogue
 from decision.api.events import EventBatch
 from decision.api.problem import answer
 from decision.api.schemas import DecisionAnswer, DecisionQuestion, DecisionRecord, EventReceipt, PolicyAnswer, Problem
@@ -21,13 +22,6 @@ _QUESTION = {
     "customer_id": "C-1001",
     "trigger": "purchase",
     "order": {"order_id": "O-1", "total": {"amount": "59.90", "currency": "EUR"}, "item_count": 2},
-}
-_EVENT = {
-    "event": "Order Completed",
-    "message_id": "m-1",
-    "customer_id": "C-1001",
-    "timestamp": "2026-11-20T10:00:00Z",
-    "properties": {"order_id": "O-2", "revenue": "42.00", "currency": "EUR"},
 }
 
 
@@ -42,7 +36,9 @@ def blueprint(shop: Shop) -> Blueprint:
 
     @routes.get("/docs")
     def get_docs() -> str:
-        return render_template("docs.html", api=described, programme=shop.serving.programme, dumps=_pretty)
+        return render_template(
+            "docs.html", api=described, programme=shop.serving.programme, dumps=_pretty, events=event_catalogue
+        )
 
     return routes
 
@@ -96,8 +92,9 @@ def _post_events() -> dict[str, Any]:
     either = {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Event", "EventBatch")]}
     return {
         "summary": "Tell what happened: one event or a batch",
+        "description": event_catalogue.described(),
         "operationId": "postEvents",
-        "requestBody": _body(either, _EVENT),
+        "requestBody": _body(either, event_catalogue.EXAMPLES["order"]),
         "responses": _responses("EventReceipt", (400, 413, 415, 422, 503)),
     }
 

@@ -63,7 +63,7 @@ class ActionAnswer(Struct, frozen=True):
     channel: str
     kind: str
     terms: dict[str, Any]
-    coupon: str | None
+    coupon: Annotated[str | None, Meta(description="Code to hand out; sent back as `coupon` when it is used")]
 
 
 class ReasonAnswer(Struct, frozen=True):

@@ -235,15 +235,17 @@ def shown(value: object) -> str:
     return value.isoformat() if isinstance(value, date | time) else repr(value)
 
 
-def unknown_name(what: str, found: str, known: tuple[str, ...], *, pointer: str, hint: str = "") -> UnknownName:
-    """Return the error for an unknown name at a place in a request."""
-    sentence = unknown(what, found, known)
+def unknown_name(
+    what: str, found: str, known: tuple[str, ...], *, pointer: str, hint: str = "", meant: str | None = None
+) -> UnknownName:
+    """Return the error for an unknown name at a place in a request; see `unknown` for `meant`."""
+    sentence = unknown(what, found, known, meant=meant)
     ending = "" if sentence.endswith("?") else "."
     return UnknownName(f"At {pointer}: {sentence}{ending}", hint=hint, pointer=pointer)
 
 
-def unknown(what: str, found: str, known: tuple[str, ...]) -> str:
-    """Return the sentence for an unknown name, with the nearest known one."""
-    near = get_close_matches(found, known, n=1)
+def unknown(what: str, found: str, known: tuple[str, ...], *, meant: str | None = None) -> str:
+    """Return the sentence for an unknown name, with the known one that was `meant` or is spelt most like it."""
+    near = [meant] if meant else get_close_matches(found, known, n=1)
     suggestion = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
     return f"unknown {what} {found!r}; {suggestion}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from decision.errors import InvalidInput
 from decision.money import to_micros
-from decision.programme.section import unknown
+from decision.programme.section import shown, unknown_name
 from decision.records import EVERY_CHANNEL, Consent, Customer, Outcome
 
 ORDER_COMPLETED = "Order Completed"
@@ -42,6 +42,14 @@ NAMES = (
     "Page Viewed",
     "Store Visited",
 )
+# What others call it, where the name that is spelt most like it means something else.
+_MEANT = {
+    "Coupon Redeemed": COUPON_APPLIED,
+    "Coupon Used": COUPON_APPLIED,
+    "Order Placed": ORDER_COMPLETED,
+    "Order Returned": ORDER_REFUNDED,
+    "Purchase": ORDER_COMPLETED,
+}
 # What a customer does on her own; seeing a promotion is not yet coming back.
 VISITS = frozenset(
     {
@@ -77,10 +85,13 @@ def read_properties(name: str, properties: Mapping[str, Any], *, currency: str, 
         another currency; says where.
     """
     if name not in NAMES:
-        raise InvalidInput(
-            f"At {pointer}.event: {unknown('event', name, NAMES)}.",
-            hint="Encore takes Segment's e-commerce event names.",
+        raise unknown_name(
+            "event",
+            name,
+            NAMES,
+            meant=_MEANT.get(name),
             pointer=f"{pointer}.event",
+            hint="/docs lists all of them with their properties.",
         )
     at = f"{pointer}.properties"
     facts = {key: value for key, value in properties.items() if key.removesuffix("_micros") not in _MONEY}
@@ -91,7 +102,7 @@ def read_properties(name: str, properties: Mapping[str, Any], *, currency: str, 
         facts["revenue_micros"] = facts["total_micros"]
     if name in _NEEDS_ORDER and not isinstance(properties.get("order_id"), str):
         raise InvalidInput(
-            f"Expected a text at {at}.order_id of {name}, found {properties.get('order_id')!r}.",
+            f"Expected a text at {at}.order_id of {name}, found {shown(properties.get('order_id'))}.",
             pointer=f"{at}.order_id",
         )
     if name == ORDER_COMPLETED and "revenue_micros" not in facts:
@@ -196,7 +207,7 @@ def check_time(occurred_at: datetime, *, now: datetime, pointer: str) -> None:
         )
     if occurred_at - now > FAST_CLOCK:
         raise InvalidInput(
-            f"Expected a time that is not in the future at {pointer}.timestamp, found {occurred_at.isoformat()}.",
+            f"Expected a time at most a day in the future at {pointer}.timestamp, found {occurred_at.isoformat()}.",
             hint="Send UTC or a time with its offset.",
             pointer=f"{pointer}.timestamp",
         )

@@ -63,9 +63,11 @@ def test_a_batch_of_which_a_part_is_wrong(client: FlaskClient, shop: Shop) -> No
     ("body", "pointer", "sentence"),
     [
         (event(event="Order Complete"), "$.event", "did you mean 'Order Completed'?"),
+        (event(event="Coupon Redeemed"), "$.event", "did you mean 'Coupon Applied'?"),
+        (event(timestamp="yesterday"), "$.timestamp", "expected a time such as 2026-11-21T10:00:00Z"),
         (event(customer_id=""), "$.customer_id", "1 to 200"),
         (event(timestamp="2026-03-04T10:00:00"), "$.timestamp", "with its offset"),
-        (event(timestamp="2026-03-06T10:00:00Z"), "$.timestamp", "not in the future"),
+        (event(timestamp="2026-03-06T10:00:00Z"), "$.timestamp", "at most a day in the future"),
         (event(timestamp="0001-01-01T00:00:00+01:00"), "$.timestamp", "after 1970"),
         (event(timestamp=5), "$.timestamp", "Expected `datetime`, got `int`"),
         (event(properties=[]), "$.properties", "Expected `object`"),

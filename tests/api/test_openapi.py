@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from decision.api.event_catalogue import EVENTS, EXAMPLES
+from decision.stages.events import NAMES
 from tests.api.test_api_decisions import ask, question
 
 
@@ -112,6 +114,34 @@ def test_the_examples_are_valid_and_are_taken(client: FlaskClient, api: dict[str
         assert client.post(path, json=example).status_code == 200
 
 
+def test_every_event_is_described_with_what_it_needs(client: FlaskClient, api: dict[str, Any]) -> None:
+    assert {name for name, *_ in EVENTS} == set(NAMES)
+    page, described = client.get("/docs").text, api["paths"]["/v1/events"]["post"]["description"]
+    for name, *_ in EVENTS:
+        assert f"<code>{name}</code>" in page
+        assert f"**{name}**" in described
+    assert "put the code of the decision into coupon" in page
+    assert "at most a day in the future" in page
+
+
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES)
+def test_every_example_of_an_event_is_taken(client: FlaskClient, example: dict[str, Any]) -> None:
+    response = client.post("/v1/events", json=example | {"timestamp": "2026-03-04T10:00:00Z"})
+    assert response.get_json() == {"accepted": 1, "duplicates": 0, "rejected": []}
+
+
+@pytest.mark.parametrize(("name", "about", "properties"), EVENTS)
+def test_an_event_is_refused_without_what_is_said_to_be_required(
+    client: FlaskClient, name: str, about: str, properties: tuple[str, ...]
+) -> None:
+    given = {"order_id": "o-1", "revenue": "1.00"}
+    required = [one.partition("*")[0] for one in properties if "*" in one]
+    for left_out in ["", *required]:
+        sent = {key: value for key, value in given.items() if key in required and key != left_out}
+        event = {"event": name, "customer_id": "c-1", "timestamp": "2026-03-04T10:00:00Z", "properties": sent}
+        assert client.post("/v1/events", json=event).status_code == (422 if left_out else 200)
+
+
 def answers(client: FlaskClient) -> Iterator[tuple[str, str, Any]]:
     yield "/v1/decisions", "post", ask(client, decision_id="d-1")
     yield "/v1/decisions/{decision_id}", "get", client.get("/v1/decisions/d-1").get_json()
@@ -142,5 +172,7 @@ def test_the_page_shows_every_address_and_shape(client: FlaskClient, api: dict[s
     for target in re.findall(r'href="#(\w+)"', response.text):
         assert f'id="{target}"' in response.text
     assert "curl -s" in response.text
+    assert "?." not in response.text
+    assert "`" not in response.text
     assert "Test shop" in response.text
     assert "://" not in re.sub(r"http://127\.0\.0\.1:8080", "", response.text), "nothing is fetched from elsewhere"
