@@ -26,7 +26,7 @@ from experiments.bench.off_policy_speed import Memory, Speed, speed
 
 CASES = Path(__file__).resolve().parents[2].parent / "shared" / "bench" / "ope_parity"
 TOLERANCE, FASTER, COVERED, FALSE, MEMORY_MIB = 1e-9, 5.0, 0.94, 0.05, 2_048
-FULL = ({2_000: 400, 10_000: 300, 50_000: 150}, {2_000: 600, 10_000: 450, 50_000: 300}, 10_000_000)
+FULL = ({2_000: 300, 10_000: 300, 50_000: 150}, {2_000: 300, 10_000: 300, 50_000: 200}, 10_000_000)
 QUICK = ({2_000: 100, 10_000: 60}, {2_000: 150, 10_000: 90}, 1_000_000)
 
 
@@ -141,12 +141,13 @@ def right_or_refused(row: Covered, name: str) -> float:
 def _gate(settings: Iterable[Promoted]) -> list[Promoted]:
     print("\nthe gate: share promoted, by the challenger's true gain")
     rows = []
-    print(f"{'floor':>6} {'n':>6} {'gain':>6} {'promoted':>9} {'bound > 0':>10}  replicates, reasons against")
+    head = f"{'challenger':18} {'floor':>6} {'n':>6} {'gain':>6} {'promoted':>9} {'bound > 0':>10}"
+    print(f"{head}  replicates, reasons against")
     for row in settings:
         rows.append(row)
         reasons = ", ".join(f"{code} {share:.0%}" for code, share in row.reasons.items())
         print(
-            f"{row.floor:6.3f} {row.n:6} {row.gain:6.0%} {row.promoted:9.1%} {row.bound_above:10.1%}  "
+            f"{row.kind:18} {row.floor:6.3f} {row.n:6} {row.gain:6.0%} {row.promoted:9.1%} {row.bound_above:10.1%}  "
             f"{row.replicates}: {reasons}"
         )
         sys.stdout.flush()

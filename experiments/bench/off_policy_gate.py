@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
 
 from decision.errors import InvalidInput
 from decision.records import FloatArray
-from experiments.bench.off_policy_world import World
+from experiments.bench.off_policy_world import BASKET, World
 from experiments.off_policy import judge
 
 GAINS = (-0.1, 0.0, 0.05, 0.1, 0.2, 0.3)
@@ -18,6 +19,7 @@ GAINS = (-0.1, 0.0, 0.05, 0.1, 0.2, 0.3)
 class Promoted(msgspec.Struct, frozen=True):
     """One setting: shares of replicates that were promoted, and whose lower bound alone was above 0."""
 
+    kind: str
     n: int
     floor: float
     gain: float
@@ -28,16 +30,24 @@ class Promoted(msgspec.Struct, frozen=True):
 
 
 def gate(*, sizes: dict[int, int], seed: int) -> Iterator[Promoted]:
-    """Yield every setting; `sizes` gives the replicates without a gain, with one there are a third as many."""
+    """Yield every setting; `sizes` gives the replicates without a gain, with one there are a third as many.
+
+    One challenger without a gain is greedy on the very reward model that judges it, and shares its mistakes.
+    """
     world = World.of(n_actions=5, seed=seed)
     seen, better = world.noisy(noise=20.0, seed=seed + 1), world.chance
-    for floor in (0.02, 0.002):
+    mistaken = replace(world, model=BASKET * world.noisy(noise=2.0, seed=seed + 3))
+    for floor in (0.02, 0.005):
         champion = world.greedy(seen, floor=floor)
         for n, replicates in sizes.items():
             for gain in GAINS:
                 challenger = worth_more(world, champion, world.greedy(better, floor=floor), gain, floor=floor)
                 times = replicates if gain <= 0 else replicates // 3
-                yield _setting(world, champion, challenger, n=n, floor=floor, gain=gain, replicates=times)
+                case = Case("other", n, floor, gain, times)
+                yield _setting(world, champion, challenger, case)
+            fond = mistaken.greedy(mistaken.model, floor=floor)
+            its_equal = worth_more(world, fond, world.greedy(better, floor=floor), 0.0, floor=floor)
+            yield _setting(mistaken, its_equal, fond, Case("fond of the model", n, floor, 0.0, replicates))
 
 
 def worth_more(world: World, champion: FloatArray, better: FloatArray, gain: float, *, floor: float) -> FloatArray:
@@ -63,20 +73,30 @@ def worth_more(world: World, champion: FloatArray, better: FloatArray, gain: flo
     return policy
 
 
-def _setting(
-    world: World, champion: FloatArray, challenger: FloatArray, *, n: int, floor: float, gain: float, replicates: int
-) -> Promoted:
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is simulated: the kind of challenger, rounds, exploration floor, true gain, replicates."""
+
+    kind: str
+    n: int
+    floor: float
+    gain: float
+    replicates: int
+
+
+def _setting(world: World, champion: FloatArray, challenger: FloatArray, case: Case) -> Promoted:
     verdicts = []
-    for i in range(replicates):
-        rounds, who = world.log(champion, challenger, n=n, seed=5_000 + i)
+    for i in range(case.replicates):
+        rounds, who = world.log(champion, challenger, n=case.n, seed=5_000 + i)
         verdicts.append(judge(rounds, champion[who], in_sample=False))
     codes = [code for verdict in verdicts for code in verdict.reasons]
     return Promoted(
-        n=n,
-        floor=floor,
-        gain=gain,
-        replicates=replicates,
+        kind=case.kind,
+        n=case.n,
+        floor=case.floor,
+        gain=case.gain,
+        replicates=case.replicates,
         promoted=float(np.mean([verdict.promote for verdict in verdicts])),
         bound_above=float(np.mean([verdict.contrast.lower_bound > 0 for verdict in verdicts])),
-        reasons={str(code): codes.count(code) / replicates for code in sorted(set(codes))},
+        reasons={str(code): codes.count(code) / case.replicates for code in sorted(set(codes))},
     )

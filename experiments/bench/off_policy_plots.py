@@ -39,7 +39,8 @@ def _power(rows: Sequence[Promoted]) -> Any:
     figure, axes = style.panels(len(floors), width=5, height=3.6)
     for ax, floor in zip(axes, floors, strict=True):
         for colour, n in zip(style.PALETTE, sorted({row.n for row in rows}), strict=False):
-            line = sorted((row.gain, row.promoted) for row in rows if row.floor == floor and row.n == n)
+            drawn = [row for row in rows if (row.kind, row.floor, row.n) == ("other", floor, n)]
+            line = sorted((row.gain, row.promoted) for row in drawn)
             ax.plot(*zip(*line, strict=True), "o-", color=colour, label=f"{n:,} decisions")
         ax.axhline(0.05, color=style.INK, lw=1)
         ax.set_title(f"exploration floor {floor:g}")

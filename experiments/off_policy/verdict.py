@@ -28,8 +28,7 @@ EXPLANATION = {
     Reason.NOT_ENOUGH_DATA: "There is not enough data: wait for more decisions whose outcome has matured.",
     Reason.NO_SUPPORT: "The log has no support for part of what one of the policies does: "
     "give those actions some exploration first.",
-    Reason.CONCENTRATED_WEIGHTS: "Too much rests on too few decisions or on the reward model: "
-    "explore more, or wait for more decisions.",
+    Reason.CONCENTRATED_WEIGHTS: "Too much rests on too few decisions: explore more, or wait for more decisions.",
     Reason.WRONG_PROPENSITIES: "The logged propensities don't fit the logged actions: "
     "nothing can be said about any policy until that is mended.",
     Reason.GAIN_NOT_PROVEN: "The gain isn't proven: it may be chance.",
