@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from textwrap import fill
 from typing import Any, ParamSpec
 
 P = ParamSpec("P")
@@ -50,7 +51,9 @@ def short(name: str, longest: int) -> str:
 
 
 def heading(figure: Any, title: str, below: str = "") -> None:
-    """Put a plain sentence over a figure, and under it in grey how to read it."""
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, color=INK, fontweight="bold")
+    """Put a plain sentence over a figure, and under it in grey how to read it, in lines that fit its width."""
+    width = figure.get_figwidth()
+    figure.suptitle(fill(title, int(9.5 * width)), x=0.01, ha="left", fontsize=11.5, color=INK, fontweight="bold")
     if below:
-        figure.supxlabel(below, x=0.01, ha="left", fontsize=8.5, color=NOTE)
+        lines = [fill(line, int(14.0 * width)) for line in below.splitlines()]
+        figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=8.5, color=NOTE)

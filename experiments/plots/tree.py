@@ -21,6 +21,8 @@ def policy_tree(tree: PolicyTree, *, unit: str) -> Any:
     deepest = max(len(leaf.path) for leaf in tree.leaves)
     figure, (ax,) = panels(1, width=3.4 + 2.9 * deepest, height=1.7 + 0.72 * len(tree.leaves))
     ax.set_axis_off()
+    ax.set_xticks([])
+    ax.set_yticks([])
     ax.set_xlim(-0.1, COLUMN * deepest + 2.5)
     ax.set_ylim(-len(tree.leaves) + 0.4, 0.6)
     _draw(ax, tree, tree.root, depth=0, first=0, deepest=deepest, unit=unit)

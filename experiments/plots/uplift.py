@@ -28,8 +28,8 @@ def qini_curves(curves: Mapping[str, Curve]) -> Any:
         ax.set_ylabel("repurchases added per 100 customers")
     heading(
         figure,
-        _fitting("Does the ranking find those who gain?", len(curves)),
-        _fitting("Dashed: at random. Band: 95 %.\nQini: area between the two.", len(curves)),
+        "Does the ranking find those who gain?",
+        "Dashed: as many at random. Band: 95 %. Qini: the area between the two.",
     )
     return figure
 
@@ -52,12 +52,7 @@ def calibrations(found: Mapping[str, Calibration]) -> Any:
         ax.set_ylabel("observed uplift in repurchase, points")
     heading(
         figure,
-        _fitting("Does a predicted uplift come true?", len(found)),
-        _fitting("Dashed: predicted = observed. Bars: 95 %.\nEach dot is a tenth of the customers.", len(found)),
+        "Does a predicted uplift come true?",
+        "Dashed: predicted = observed. Bars: 95 %. Each dot is a tenth of the customers.",
     )
     return figure
-
-
-def _fitting(text: str, panels: int) -> str:
-    """Return text in one line where several panels give it the width."""
-    return text.replace("\n", " ") if panels > 1 else text
