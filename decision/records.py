@@ -260,7 +260,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """What a decision brought inside its window, net of refunds. Money in micros; `value` under the store's goal."""
+    """What a decision brought inside its window, net of refunds. Money in micros; `value` under the store's goal.
+
+    `first_order_at` is when the first order that counts was placed, None where there is none or it isn't known.
+    """
 
     decision_id: str
     status: RewardStatus
@@ -272,3 +275,4 @@ class Reward:
     cost_micros: int
     value_micros: int
     computed_at: datetime
+    first_order_at: datetime | None = None

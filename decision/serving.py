@@ -118,17 +118,17 @@ def base_posterior(bundle: Bundle) -> Posterior:
         raise InvalidBundle(f"Expected the array {missing} in {bundle.version}, found none.") from None
 
 
-def posterior_from(arrays: Mapping[str, FloatArray]) -> Posterior:
-    """Return a belief from its arrays."""
-    return Posterior(arrays["posterior.mean"], arrays["posterior.precision"], int(arrays["posterior.n"]))
+def posterior_from(arrays: Mapping[str, FloatArray], *, name: str = "posterior") -> Posterior:
+    """Return a posterior from its arrays."""
+    return Posterior(arrays[f"{name}.mean"], arrays[f"{name}.precision"], int(arrays[f"{name}.n"]))
 
 
-def posterior_arrays(posterior: Posterior) -> dict[str, FloatArray]:
-    """Return a belief as arrays; the opposite of `posterior_from`."""
+def posterior_arrays(posterior: Posterior, *, name: str = "posterior") -> dict[str, FloatArray]:
+    """Return a posterior as arrays; the opposite of `posterior_from`."""
     return {
-        "posterior.mean": posterior.mean,
-        "posterior.precision": posterior.precision,
-        "posterior.n": np.array(float(posterior.n)),
+        f"{name}.mean": posterior.mean,
+        f"{name}.precision": posterior.precision,
+        f"{name}.n": np.array(float(posterior.n)),
     }
 
 

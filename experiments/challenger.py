@@ -31,14 +31,14 @@ DRAWS = 1024
 class Settings:
     """How to train: `folds` of customers, repeated `repeats` times over seeds from `seed` on.
 
-    `exploration` scales the bandit's standard deviations, see `decision.policies.thompson`.
+    `exploration` is the least share of the bandit's standard deviations, see `decision.policies.thompson`.
     """
 
     seed: int
     folds: int = 3
     repeats: int = 2
     policy: str = "thompson"
-    exploration: float = 0.5
+    exploration: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,18 @@
-"""The use case: the bandit learns from rewards that are final.
+"""The use case: the bandit learns from rewards that are final, and looks ahead with those that are not yet.
 
 Decisions are learned in buckets of one day of decision time, once the whole bucket has matured; inside a bucket
 in the order of the decision id. The belief is therefore a function of the ledger's content alone: replaying gives
 the same numbers, whatever the order in which outcomes arrived. A refund after a reward was final, an import, or a
 window that was changed meanwhile alter what a bucket holds: the belief is then learned anew from its start.
+
+What is served goes further: decisions whose rewards are not final are taken for what they show by now, given how long
+customers take. That part is made anew every hour and never kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -17,14 +20,22 @@ import numpy as np
 from decision.bundle.models import UpliftModel, uplift_model_from
 from decision.bundle.store import Bundle, pack, unpack
 from decision.ledger.base import Ledger, PosteriorRecord, Rewarded
-from decision.policies.action_features import ActionFeatures
+from decision.policies.action_features import ActionFeatures, PriorScales
+from decision.policies.belief import Belief
 from decision.policies.posterior import Posterior, logit
 from decision.programme.model import Programme
 from decision.records import Decision, FloatArray, Group
 from decision.serving import NO_BUNDLE, action_features, base_posterior, posterior_arrays, posterior_from
 from decision.stages.context import Encoder
+from decision.stages.delay import LEAST_SEEN, Delay
+from decision.stages.hashing import uniform
 
 BUCKET = timedelta(days=1)
+# Decisions whose rewards are not final are looked at so often, and at most so many of them.
+REVIEW = timedelta(hours=1)
+MOST_OPEN = 50_000
+# How long customers take is told by the decisions of so long before.
+LOOK_BACK = timedelta(days=60)
 
 
 def teaches(decision: Decision) -> bool:
@@ -55,22 +66,74 @@ def learn(bundle: Bundle, *, programme: Programme, ledger: Ledger, now: datetime
         return Learned(0, 0, replayed=False)
     student = Student.of(bundle)
     stored = ledger.posterior(bundle.version)
+    before = None if stored is None else unpack(stored.data)
     cursor = f"learn:{bundle.version}"
-    start, posterior = bundle.manifest.trained_through, base_posterior(bundle)
+    start, belief = bundle.manifest.trained_through, student.start(base_posterior(bundle))
     revised, position = ledger.revised_since(ledger.cursor(cursor), start=start)
-    replayed = stored is not None and revised is not None and revised < stored.through
-    if stored is not None and not replayed:
-        start, posterior = stored.through, posterior_from(unpack(stored.data))
-    begun, before, buckets = start, posterior.n, 0
+    # A belief that an older Encore kept, without its two memories, is learned anew as well.
+    anew = before is not None and "recent.mean" not in before
+    replayed = stored is not None and (anew or (revised is not None and revised < stored.through))
+    if stored is not None and before is not None and not replayed:
+        start, belief = stored.through, _belief_from(before, belief.variance)
+    begun, known, buckets = start, belief.seen, 0
     while programme.matures_at(start + BUCKET) <= now:
-        rows = [row for row in ledger.finished(start=start, end=start + BUCKET) if student.takes(row)]
-        posterior = student.taught(posterior, rows)
+        rows = [row for row in ledger.finished(start=start, end=start + BUCKET) if student.takes(row.decision)]
+        belief = student.taught(belief, rows)
         start, buckets = start + BUCKET, buckets + 1
-    if start > begun or replayed:
-        data = pack(posterior_arrays(posterior))
-        ledger.record_posterior(PosteriorRecord(bundle.version, 0, start, posterior.n, data))
+    hour = int(now.timestamp() // REVIEW.total_seconds())
+    if start > begun or replayed or hour > ledger.cursor(f"{cursor}:open"):
+        served = _with_open(belief, student, programme, ledger, start=start, now=now)
+        data = pack(_arrays(belief, served))
+        news = start > begun or served is not belief.lasting
+        if replayed or (news if stored is None else (start, data) != (stored.through, stored.data)):
+            ledger.record_posterior(PosteriorRecord(bundle.version, 0, start, served.n, data))
+        ledger.move_cursor(f"{cursor}:open", hour)
     ledger.move_cursor(cursor, position)
-    return Learned(posterior.n - before, buckets, replayed)
+    return Learned(belief.seen - known, buckets, replayed)
+
+
+def _with_open(
+    belief: Belief, student: Student, programme: Programme, ledger: Ledger, *, start: datetime, now: datetime
+) -> Posterior:
+    """Return what to serve: the lasting memory, and what decisions show whose rewards are not final.
+
+    They are not learned: each time they are looked at afresh, so that a refund takes back what an order said.
+    """
+    window = timedelta(days=programme.attribution_window_days)
+    delay = Delay.of(row for row in ledger.finished(start=start - LOOK_BACK, end=now) if student.takes(row.decision))
+    if delay is None:
+        return belief.lasting
+    rows = list(ledger.finished(start=start, end=now))
+    seen = [(row.decision, row.reward.repurchased) for row in rows]
+    seen += [(d, reward is not None and reward.repurchased) for d, reward in ledger.unfinished(start=start)]
+    seen = [(decision, bought) for decision, bought in seen if student.takes(decision)]
+    if len(seen) > MOST_OPEN:
+        seen = [item for item in seen if uniform("open", item[0].decision_id) < MOST_OPEN / len(seen)]
+    ages = np.array([(now - decision.decided_at).total_seconds() for decision, _ in seen])
+    share = delay.seen(ages, window)
+    told = [(*item, s) for item, s in zip(seen, share.tolist(), strict=True) if s >= LEAST_SEEN]
+    if not told:
+        return belief.lasting
+    design, offset = student.rows([decision for decision, _, _ in told])
+    outcome = np.array([float(bought) for _, bought, _ in told])
+    served = belief.lasting.updated(design, offset, outcome, seen=np.array([s for _, _, s in told]))
+    return replace(served, n=belief.lasting.n)
+
+
+def _arrays(belief: Belief, served: Posterior) -> dict[str, FloatArray]:
+    """Return a belief and what is served of it as arrays."""
+    return {
+        **posterior_arrays(served),
+        **posterior_arrays(belief.lasting, name="lasting"),
+        **posterior_arrays(belief.recent, name="recent"),
+        "lead": np.array(belief.lead),
+        "seen": np.array(float(belief.seen)),
+    }
+
+
+def _belief_from(arrays: Mapping[str, FloatArray], variance: FloatArray) -> Belief:
+    lasting, recent = (posterior_from(arrays, name=name) for name in ("lasting", "recent"))
+    return Belief(lasting, recent, variance, float(arrays["lead"]), int(arrays["seen"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,28 +157,28 @@ class Student:
             index={action_id: k for k, action_id in enumerate(manifest.actions)},
         )
 
-    def takes(self, row: Rewarded) -> bool:
+    def start(self, posterior: Posterior) -> Belief:
+        """Return the belief to start from."""
+        return Belief.start(posterior, self.features.prior_variance(PriorScales()))
+
+    def takes(self, decision: Decision) -> bool:
         """Return whether a decision teaches this bandit: one between several of the actions that it knows.
 
         Who may get nothing but control differs from others in more than that, see `experiments.dataset`.
         """
-        decision = row.decision
         known = sum(action_id in self.index for action_id in decision.allowed)
         return teaches(decision) and decision.action_id in self.index and known > 1
 
-    def taught(self, posterior: Posterior, rows: Sequence[Rewarded]) -> Posterior:
+    def taught(self, belief: Belief, rows: Sequence[Rewarded]) -> Belief:
         """Return the belief after the rows, in one Laplace step over all of them."""
         if not rows:
-            return posterior
-        x = np.array([self.encoder.encode(row.decision.context) for row in rows])
-        index = np.array([self.index[row.decision.action_id] for row in rows])
-        return posterior.updated(
-            design=self.features.design(index, x),
-            offset=self.prior_log_odds(x, index),
-            outcome=np.array([float(row.reward.repurchased) for row in rows]),
-        )
+            return belief
+        design, offset = self.rows([row.decision for row in rows])
+        return belief.updated(design, offset, np.array([float(row.reward.repurchased) for row in rows]))
 
-    def prior_log_odds(self, x: FloatArray, index: np.ndarray) -> FloatArray:
-        """Return the uplift model's log-odds for each row's action, shape [n]."""
+    def rows(self, decisions: Sequence[Decision]) -> tuple[FloatArray, FloatArray]:
+        """Return features [n, P] of the actions taken, and the uplift model's log-odds of them [n]."""
+        x = np.array([self.encoder.encode(decision.context) for decision in decisions])
+        index = np.array([self.index[decision.action_id] for decision in decisions])
         odds = [self.model.repurchase.predict(row)[k] for row, k in zip(x, index, strict=True)]
-        return logit(np.array(odds))
+        return self.features.design(index, x), logit(np.array(odds))

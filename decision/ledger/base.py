@@ -141,6 +141,13 @@ class Ledger(Protocol):
         """Return decisions made in [start, end) whose reward is final, ordered by decision id."""
         ...
 
+    def unfinished(self, *, start: datetime) -> Iterator[tuple[Decision, Reward | None]]:
+        """Yield decisions made from `start` on whose reward is not final, by decision id.
+
+        With its latest reward, None where nothing has happened since.
+        """
+        ...
+
     def rewarded(self) -> Iterator[Rewarded]:
         """Yield every decision with its latest reward, in the order of writing; those without one are left out."""
         ...

@@ -130,7 +130,7 @@ def outcome_of(row: tuple[Any, ...]) -> Outcome:
 
 REWARD_COLUMNS = (
     "decision_id, status, visited, repurchased, redeemed, "
-    "revenue_micros, margin_micros, cost_micros, value_micros, computed_at"
+    "revenue_micros, margin_micros, cost_micros, value_micros, computed_at, first_order_at"
 )
 
 
@@ -147,12 +147,13 @@ def reward_row(reward: Reward) -> tuple[Any, ...]:
         reward.cost_micros,
         reward.value_micros,
         to_us(reward.computed_at),
+        None if reward.first_order_at is None else to_us(reward.first_order_at),
     )
 
 
 def reward_of(row: tuple[Any, ...]) -> Reward:
     """Return the reward in a row of `REWARD_COLUMNS`."""
-    decision_id, status, visited, repurchased, redeemed, revenue, margin, cost, value, computed_at = row
+    decision_id, status, visited, repurchased, redeemed, revenue, margin, cost, value, computed_at, first = row
     return Reward(
         decision_id=decision_id,
         status=RewardStatus(status),
@@ -164,4 +165,5 @@ def reward_of(row: tuple[Any, ...]) -> Reward:
         cost_micros=cost,
         value_micros=value,
         computed_at=from_us(computed_at),
+        first_order_at=None if first is None else from_us(first),
     )

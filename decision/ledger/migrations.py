@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlite_utils.migrations import Migrations
 
 SET = "encore"
-STEPS = ("m001_first_schema", "m002_each_order_once")
+STEPS = ("m001_first_schema", "m002_each_order_once", "m003_when_they_came_back")
 
 
 def m001_first_schema(db: Database) -> None:
@@ -45,6 +45,11 @@ def m002_each_order_once(db: Database) -> None:
     )
     for row in of_orders:
         orders.count(db.conn, outcome_of(row))
+
+
+def m003_when_they_came_back(db: Database) -> None:
+    """Keep when the first order of a reward was placed: the learner needs to know how long customers take."""
+    db.execute("ALTER TABLE rewards ADD COLUMN first_order_at INTEGER")
 
 
 _ORDERS = """

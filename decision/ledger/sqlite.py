@@ -304,6 +304,17 @@ class SqliteLedger:
         )
         return [_rewarded(row) for row in rows]
 
+    def unfinished(self, *, start: datetime) -> Iterator[tuple[Decision, Reward | None]]:
+        """See `Ledger.unfinished`."""
+        rows = self._db.execute(
+            f"SELECT {_DECISION}, {_REWARD} FROM unfinished u JOIN decisions d USING (seq) "
+            f"LEFT JOIN rewards r ON r.seq = ({_LATEST}) WHERE d.decided_at >= ? ORDER BY d.decision_id",
+            [to_us(start)],
+        )
+        for row in rows:
+            happened = row[_N_DECISION] is not None
+            yield decision_of(row[:_N_DECISION]), reward_of(row[_N_DECISION:]) if happened else None
+
     def rewarded(self) -> Iterator[Rewarded]:
         """See `Ledger.rewarded`."""
         rows = self._db.execute(
@@ -426,7 +437,7 @@ def _save_consent(db: sqlite3.Connection, customer: Customer) -> None:
 
 
 def _insert_reward(db: sqlite3.Connection, reward: Reward) -> None:
-    db.execute(f"INSERT INTO rewards ({REWARD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", reward_row(reward))
+    db.execute(f"INSERT INTO rewards ({REWARD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", reward_row(reward))
 
 
 def _rewarded(row: tuple[Any, ...]) -> Rewarded:

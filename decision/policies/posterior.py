@@ -31,14 +31,21 @@ class Posterior:
         """Return the belief before any outcome: mean 0 and the given variances, shape [P]."""
         return Posterior(mean=np.zeros(len(variance)), precision=np.diag(1.0 / variance), n=0)
 
-    def updated(self, design: FloatArray, offset: FloatArray, outcome: FloatArray) -> Posterior:
+    def updated(
+        self, design: FloatArray, offset: FloatArray, outcome: FloatArray, *, seen: FloatArray | None = None
+    ) -> Posterior:
         """Return the belief after `n` more outcomes.
+
+        A decision whose window is still open shows only a part of the repurchases to come: what is seen of it is a
+        repurchase with probability `seen * P(repurchase)`, and that is its likelihood. Chapelle, "Modeling delayed
+        feedback in display advertising" (2014). The curvature is Fisher's, which is the observed one where all is seen.
 
         Parameters
         ----------
         design : [n, P] features of the actions taken.
         offset : [n] log-odds that the uplift model predicted.
-        outcome : [n] 1 where a repurchase followed, else 0.
+        outcome : [n] 1 where a repurchase followed so far, else 0.
+        seen : [n] share in (0, 1] of repurchases that show by now, 1 by default.
 
         Raises
         ------
@@ -49,19 +56,26 @@ class Posterior:
         if not (np.isfinite(design).all() and np.isfinite(offset).all()):
             raise EncoreError("Expected finite features and log-odds, found others.", hint="Check the features.")
 
-        def curvature(weights: FloatArray) -> FloatArray:
-            p = sigmoid(offset + design @ weights)
-            return np.asarray(self.precision + (design * (p * (1.0 - p))[:, None]).T @ design)
+        shown = np.ones(len(outcome)) if seen is None else seen
+        with np.errstate(divide="ignore"):
+            hidden = np.log1p(-shown)
+
+        def curvature(z: FloatArray) -> FloatArray:
+            p = sigmoid(z)
+            weight = shown * p * (1.0 - p) * sigmoid(-(z + hidden))
+            return np.asarray(self.precision + (design * weight[:, None]).T @ design)
 
         def loss(weights: FloatArray) -> float:
             z, away = offset + design @ weights, weights - self.mean
-            return float(np.logaddexp(0.0, z).sum() - outcome @ z + 0.5 * away @ self.precision @ away)
+            missed = (1.0 - outcome) @ np.logaddexp(0.0, z + hidden)
+            return float(np.logaddexp(0.0, z).sum() - outcome @ z - missed + 0.5 * away @ self.precision @ away)
 
         mean = self.mean
         for _ in range(NEWTON_STEPS):
-            residual = outcome - sigmoid(offset + design @ mean)
+            z = offset + design @ mean
+            residual = (outcome - shown * sigmoid(z)) * sigmoid(-(z + hidden))
             gradient = design.T @ residual - self.precision @ (mean - self.mean)
-            step = np.linalg.solve(curvature(mean), gradient)
+            step = np.linalg.solve(curvature(z), gradient)
             here, gain = loss(mean), float(gradient @ step)
             rounding = ROUNDING * (1.0 + abs(here))
             # A full step overshoots the flat ends of the logistic curve: one absurdly large order would do.
@@ -70,8 +84,13 @@ class Posterior:
                 length /= 2.0
             mean = mean + length * step
             if np.abs(design @ step).max() < TOLERANCE or length * gain < rounding:
-                return Posterior(mean, curvature(mean), n=self.n + len(outcome))
+                return Posterior(mean, curvature(offset + design @ mean), n=self.n + len(outcome))
         raise EncoreError("Expected the bandit's update to converge, it did not.", hint="Check the features.")
+
+    def log_likelihood(self, design: FloatArray, offset: FloatArray, outcome: FloatArray) -> float:
+        """Return the log-likelihood of outcomes [n] at the mean; arguments as in `updated`."""
+        z = offset + design @ self.mean
+        return float(outcome @ z - np.logaddexp(0.0, z).sum())
 
 
 def sigmoid(z: FloatArray) -> FloatArray:

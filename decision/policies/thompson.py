@@ -14,6 +14,9 @@ from decision.policies.base import Outlook, Policy, Situation
 from decision.policies.posterior import Posterior, logit, sigmoid
 from decision.records import FloatArray
 
+# Outcomes per weight after which exploration is down to its least.
+SETTLED = 40
+
 
 class Thompson(Policy):
     """Prior mean from the uplift model, residual from the posterior."""
@@ -23,14 +26,16 @@ class Thompson(Policy):
     ) -> None:
         """`draws` is M; `seed` fixes the common random numbers, so that a logged decision can be replayed.
 
-        `exploration` scales the belief's standard deviations: below 1 it explores less than Thompson would, which
-        pays over the months that a policy lives (Chapelle and Li 2011).
+        The belief's standard deviations are taken in full at first, then less and less, down to the share
+        `exploration` of them after 40 outcomes per weight: what is left to learn then pays too late (Chapelle and Li
+        2011).
         """
         self.features = features
         self.posterior = posterior
         actions = len(features.offers)
         # The precision's triangular root turns into one of the covariance without inverting twice.
-        root = exploration * np.linalg.inv(np.linalg.cholesky(posterior.precision)).T
+        width = max(exploration, 1.0 - posterior.n / (SETTLED * features.size))
+        root = width * np.linalg.inv(np.linalg.cholesky(posterior.precision)).T
         # Features are linear in z = (1, x), so both products are made once, for every action: [1 + D, K (x P)].
         lift = _lift(features)
         self._means = lift @ posterior.mean

@@ -27,6 +27,7 @@ from decision.stages.events import (
 class _Order:
     """An order inside the window. `gross` is revenue before discounts; `kept` the share that was not refunded."""
 
+    at: datetime
     gross_micros: int
     revenue_micros: int
     margin_micros: int | None
@@ -77,6 +78,7 @@ def _order(outcome: Outcome, decision: Decision) -> _Order:
     facts = outcome.properties
     revenue = facts["revenue_micros"]
     return _Order(
+        at=outcome.occurred_at,
         gross_micros=revenue + facts.get("discount_micros", 0),
         revenue_micros=revenue,
         margin_micros=facts.get("margin_micros"),
@@ -132,6 +134,7 @@ def _totals(
             cost=cost,
         ),
         computed_at=now,
+        first_order_at=min((order.at for order in orders if order.kept > 0.0), default=None),
     )
 
 

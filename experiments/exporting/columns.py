@@ -86,6 +86,7 @@ REWARDS = (
     Column("cost_micros", Kind.WHOLE, "cost of contact and redemption"),
     Column("value_micros", Kind.WHOLE, "the reward: worth under the store's goal, minus cost"),
     Column("computed_at", Kind.TIME, "when it was computed"),
+    Column("first_order_at", Kind.TIME, "when the first order that counts was placed, where that is known"),
 )
 _TEXTS = ("trigger", "store", "region")
 

@@ -171,6 +171,8 @@ def _rewards(ledger: Ledger, n: int) -> Source:
             for place, row in enumerate(chunk, start=start):
                 row["latest"] = bool(latest[place])
                 row["computed_at"] = from_us(row["computed_at"])
+                first = row["first_order_at"]
+                row["first_order_at"] = None if first is None else from_us(first)
                 row.update({name: bool(row[name]) for name in ("visited", "repurchased", "redeemed")})
             start += len(chunk)
             yield len(chunk), chunk

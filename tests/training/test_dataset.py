@@ -189,7 +189,7 @@ def test_every_decision_is_trained_on_or_learned_later_and_none_is_both(tmp_path
     bundle = support.write_bundle(home.bundles, support.manifest(actions=trials.ACTIONS, trained_through=through))
     sweep(programme=programme, ledger=ledger, now=trials.NOW)
     student = Student.of(bundle)
-    later = [r.decision for r in ledger.finished(start=through, end=trials.NOW) if student.takes(r)]
+    later = [r.decision for r in ledger.finished(start=through, end=trials.NOW) if student.takes(r.decision)]
     assert learn(bundle, programme=programme, ledger=ledger, now=trials.NOW).outcomes == len(later)
 
     trained, learned = ({d.decision_id for d in decisions} for decisions in (data.decisions, later))
