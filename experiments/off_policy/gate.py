@@ -25,7 +25,8 @@ class GateRules:
     Parameters
     ----------
     min_gain : the lower bound of the gain must exceed this, in reward units per decision.
-    level : confidence of that one-sided bound; 1 - level is the promised rate of false promotions.
+    level : confidence of that one-sided bound. The bound is exact only for long logs, so the default leaves room:
+        0.96 keeps false promotions below 5 % in simulation, where 0.95 came to 5.3 % of 300 in its worst setting.
     min_effective_sample_size : Kish's, of the weights.
     min_effective_rewards : of those whose weights make up the evidence, see `Overlap`; with fewer, chance is
         too skewed for any interval.
@@ -35,7 +36,7 @@ class GateRules:
     """
 
     min_gain: float = 0.0
-    level: float = 0.95
+    level: float = 0.96
     min_effective_sample_size: float = 200.0
     min_effective_rewards: float = 5.0
     max_top1_weight_share: float = 0.75
@@ -46,7 +47,7 @@ class GateRules:
         if not (0.5 < self.level < 1 and math.isfinite(self.min_gain)):
             raise InvalidInput(
                 f"level must lie in (0.5, 1), min_gain be finite, found {self.level:g}, {self.min_gain:g}.",
-                hint="level=0.95 allows one false promotion in twenty challengers without a gain.",
+                hint="level=0.96 allows one false promotion in twenty-five challengers without a gain.",
             )
 
 
