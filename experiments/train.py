@@ -107,7 +107,7 @@ def _log_metrics(mlflow: Any, data: Dataset, challenger: Challenger, settings: S
             if candidate.failure:
                 mlflow.set_tag("encore.failure", candidate.failure)
                 continue
-            found = measured if candidate is chosen else measure(data, candidate, scores, seed=seed)
+            found = measured if candidate is chosen else measure(data, candidate, scores, seed=seed, replicates=100)
             tracking.log_metrics(mlflow, {**found.entries(), **candidate_metrics(candidate, data.customers)})
     tracking.log_metrics(mlflow, {**measured.entries(), **candidate_metrics(chosen, data.customers)})
     folds = by_fold(data, chosen, scores, folds=settings.folds, seed=seed)

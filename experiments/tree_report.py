@@ -79,6 +79,13 @@ class PolicyTree:
             found |= {f"policy_tree/{name}{end}": at for end, at in ends.items() if math.isfinite(at)}
         return found
 
+    def against_full_model(self) -> str:
+        """Return what the rules lose against the full model, or earn more than it, with its interval."""
+        lost = self.lost
+        if lost.value < 0.0:
+            return f"the rules earn {-lost.value:.2f} [{-lost.high:.2f}, {-lost.low:.2f}] more"
+        return f"the rules lose {lost.value:.2f} [{lost.low:.2f}, {lost.high:.2f}]"
+
     def sentences(self, unit: str) -> list[str]:
         """Return the tree as lines that can be read aloud; amounts in `unit`."""
         lines = [
@@ -90,7 +97,7 @@ class PolicyTree:
             *lines,
             "Gains are against doing nothing, with 95 % intervals, on customers the tree was not grown on.",
             f"Trees like this one earn {_interval(self.value, unit)}, the full model "
-            f"{_interval(self.full_model, unit)}: following the tree costs {_interval(self.lost, unit)}.",
+            f"{_interval(self.full_model, unit)}: {self.against_full_model()}.",
             f"Against one action for everybody ({_interval(self.best_constant, unit)}) it gains "
             f"{_interval(self.gained, unit)}.",
         ]

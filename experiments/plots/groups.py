@@ -29,7 +29,8 @@ def four_groups(segments: Sequence[Segment], thresholds: Thresholds) -> Any:
     left.set_xlim(0, 100)
     left.set_yticks(places, [NAMES[segment.kind] for segment in segments])
     for place, segment in zip(places, segments, strict=True):
-        middle.plot(100 * segment.predicted, place, "D", color=INK, ms=5)
+        if segment.share.value > 0.0:
+            middle.plot(100 * segment.predicted, place, "D", color=INK, ms=5)
         if segment.observed is not None:
             ends = [100 * segment.observed.low, 100 * segment.observed.high]
             middle.plot(ends, [place, place], color=MARK, lw=2.4, solid_capstyle="round")
@@ -40,7 +41,25 @@ def four_groups(segments: Sequence[Segment], thresholds: Thresholds) -> Any:
     for place, segment in zip(places, segments, strict=True):
         low, high = segment.truth.low, segment.truth.high
         right.plot([100 * max(low.low, 0.0), 100 * min(high.high, 1.0)], [place, place], color=DIM, lw=2)
-        right.plot([100 * max(low.value, 0.0), 100 * min(high.value, 1.0)], [place, place], color=MARK, lw=8, alpha=0.6)
+        right.plot(
+            [100 * max(low.value, 0.0), 100 * min(high.value, 1.0)],
+            [place, place],
+            color=MARK,
+            lw=8,
+            alpha=0.6,
+            solid_capstyle="butt",
+        )
+        from_to = [100 * min(max(end, 0.0), 1.0) for end in (low.value, high.value)]
+        inside = from_to[0] < 60
+        right.text(
+            100 * min(high.high, 1.0) + 2 if inside else 100 * low.low - 2,
+            place,
+            f"{from_to[0]:.1f} to {from_to[1]:.1f} %",
+            ha="left" if inside else "right",
+            va="center",
+            fontsize=9.5,
+            color=INK,
+        )
     right.set_title("The true share lies in here", loc="left", fontsize=10, color=INK)
     right.set_xlabel("share of decisions, % (thin: 95 %)")
     right.set_xlim(0, 100)

@@ -11,7 +11,7 @@ import numpy as np
 from decision.records import FloatArray
 from experiments.off_policy import Estimate
 from experiments.off_policy.estimate import half_width, two_sided
-from experiments.plots.style import DIM, INK, MARK, PALETTE, own_style, panels, short
+from experiments.plots.style import DIM, INK, MARK, PALETTE, heading, own_style, panels, short
 
 
 @own_style
@@ -27,7 +27,7 @@ def policy_values(values: Mapping[str, Estimate], *, title: str, unit: str, mark
     ax.set_yticks(range(len(names)), [short(name, 45) for name in names])
     ax.set_ylim(-0.6, len(names) - 0.4)
     ax.set_xlabel(f"{unit} per decision, 95 % interval")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, color=INK)
+    heading(figure, title)
     return figure
 
 
@@ -46,7 +46,7 @@ def who_gets_what(shares: FloatArray, *, rows: Sequence[str], columns: Sequence[
             ax.text(j, i, f"{100 * shares[i, j]:.0f}", ha="center", va="center", fontsize=8, color=colour)
     ax.set_xticks(range(len(columns)), columns, rotation=55, ha="right", rotation_mode="anchor", fontsize=8)
     ax.set_yticks(range(len(rows)), [f"{row}  (n={n:,})" for row, n in zip(rows, sizes, strict=True)], fontsize=8)
-    figure.suptitle("Who gets what: % of customers, by their action of highest value", fontsize=10.5, color=INK)
+    heading(figure, "Who gets what? % of decisions, by action of highest value")
     return figure
 
 
@@ -64,7 +64,7 @@ def regret_over_time(curves: Mapping[str, FloatArray], *, title: str, xlabel: st
             quantile = half_width(1.0, len(lines) - 1, two_sided(0.95))
             half = quantile * lines.std(axis=0, ddof=1) / np.sqrt(len(lines))
             ax.fill_between(x, mean - half, mean + half, color=colour, alpha=0.15, lw=0)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, color=INK)
+    heading(figure, title)
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
     ax.set_ylim(bottom=0)

@@ -9,6 +9,8 @@ from typing import Any, ParamSpec
 
 P = ParamSpec("P")
 A_ROW = 5
+# Dollar signs in names of customers' groups are money, not mathematics.
+STYLE = {"font.size": 9.5, "axes.titlesize": 10.5, "text.parse_math": False}
 INK, MARK, DIM, NOTE, LOSS = "#1d2430", "#1f6f5c", "#9aa5b5", "#5b6675", "#c2552d"
 PALETTE = ("#1f6f5c", "#c2552d", "#3b6ea5", "#8a5a9e", "#b08a1e", "#5b6675", "#a03b5c", "#4c9a8b")
 
@@ -20,7 +22,7 @@ def own_style(draw: Callable[P, Any]) -> Callable[P, Any]:
     def drawn(*arguments: P.args, **named: P.kwargs) -> Any:
         import matplotlib
 
-        with matplotlib.rc_context({**matplotlib.rcParamsDefault, "font.size": 9.5, "axes.titlesize": 10.5}):
+        with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE}):
             return draw(*arguments, **named)
 
     return drawn

@@ -19,12 +19,14 @@ ROW, COLUMN = 1.0, 2.6
 def policy_tree(tree: PolicyTree, *, unit: str) -> Any:
     """Return the tree from left to right: questions, and in each leaf who gets what, how many, and the gain."""
     deepest = max(len(leaf.path) for leaf in tree.leaves)
-    figure, (ax,) = panels(1, width=3.4 + 2.9 * deepest, height=1.7 + 0.72 * len(tree.leaves))
+    figure, (ax,) = panels(1, width=max(3.4 + 2.9 * deepest, 8.5), height=1.7 + 0.72 * len(tree.leaves))
     ax.set_axis_off()
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.set_xlim(-0.1, COLUMN * deepest + 2.5)
+    ax.set_xlim(-0.1, COLUMN * max(deepest, 1) + 2.5)
     ax.set_ylim(-len(tree.leaves) + 0.4, 0.6)
+    if not deepest:
+        ax.text(0.0, 0.3, "everybody", ha="left", va="bottom", fontsize=8.5, color=INK)
     _draw(ax, tree, tree.root, depth=0, first=0, deepest=deepest, unit=unit)
     heading(
         figure,
@@ -32,7 +34,7 @@ def policy_tree(tree: PolicyTree, *, unit: str) -> Any:
         f"Gain over doing nothing, {unit} per decision, with 95 % intervals, on customers the rules weren't made from. "
         "Green: a gain is proven, red: a loss, grey: neither.\n"
         f"Such rules earn {_interval(tree.value)} per decision, the full model {_interval(tree.full_model)}: "
-        f"following the rules costs {_interval(tree.lost)}.",
+        f"{tree.against_full_model()}.",
     )
     return figure
 

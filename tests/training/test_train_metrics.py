@@ -203,6 +203,11 @@ def test_the_tree_reads_as_sentences(tree: PolicyTree) -> None:
     assert said[0].startswith("1. if age ")
     assert "% of decisions" in said[0]
     assert "EUR per decision [" in said[0]
+    better = replace(tree, lost=replace(tree.lost, value=-0.5, low=-0.7, high=-0.3))
+    assert better.against_full_model() == "the rules earn 0.50 [0.30, 0.70] more"
+    worse = replace(tree, lost=replace(tree.lost, value=0.5, low=0.3, high=0.7))
+    assert "full model" in worse.sentences("EUR")[-2]
+    assert worse.sentences("EUR")[-2].endswith("the rules lose 0.50 [0.30, 0.70].")
     assert said[-1].startswith("Against one action for everybody")
     logged = tree.metrics()
     assert logged["policy_tree/leaves"] == len(tree.leaves)
