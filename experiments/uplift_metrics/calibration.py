@@ -95,7 +95,10 @@ def calibration_slope(trial: Trial, *, level: float = 0.95) -> Estimate:
     residual, scaled = trial.treated - p, (cate - cate.mean()) / cate.std()
     design = np.column_stack([np.ones(len(trial)), scaled, residual, residual * scaled])
     weight = 1.0 / (p * (1.0 - p))
-    inverse = np.linalg.inv((design * weight[:, None]).T @ design)
+    moments = (design * weight[:, None]).T @ design
+    if np.linalg.cond(moments) > 1e12:
+        raise NotEnoughData("A slope needs predictions that differ among treated and control customers alike.")
+    inverse = np.linalg.inv(moments)
     coefficients = inverse @ (design.T @ (weight * trial.outcome))
     rest = trial.outcome - design @ coefficients
     influence = len(trial) * ((design * (weight * rest)[:, None]) @ inverse[3]) / float(cate.std())

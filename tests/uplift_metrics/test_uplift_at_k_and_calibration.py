@@ -158,6 +158,9 @@ def test_the_slope_is_the_least_squares_fit_by_hand(simulate: Any) -> None:
 def test_equal_predictions_have_no_slope(trial: Trial) -> None:
     with pytest.raises(NotEnoughData, match="different predictions"):
         calibration_slope(replace(trial, cate=np.zeros(len(trial))))
+    even = replace(trial, treatment_probability=np.full(len(trial), 0.5))
+    with pytest.raises(NotEnoughData, match="treated and control customers alike"):
+        calibration_slope(replace(even, cate=even.treated.astype(float)))
 
 
 def test_a_difference_knows_customers_who_come_twice(trial: Trial) -> None:
