@@ -124,7 +124,9 @@ def main(
     todo = tasks(path, peers, scenarios=scenarios, decisions=decisions, seeds=seeds)
     found = sweep(todo, Kept.of("bandit", fresh=fresh), jobs=jobs, tell=lambda text: click.echo(text, err=True))
     made = lines(peers, found, scenarios=scenarios)
-    click.echo(f"Regret in % of acting uniformly at random; {path.name}, {decisions:,} decisions, {seeds} seeds")
+    click.echo(
+        f"Regret in % of acting uniformly at random; {path.name}, {decisions:,} decisions, seeds 0 to {seeds - 1}"
+    )
     click.echo(table(made, columns=scenarios, figures=[DECISION, OUTCOME]))
     click.echo(
         f"mean ± standard deviation [worst seed]. warm: after a past trial of {HISTORY:,} decisions, for everybody."

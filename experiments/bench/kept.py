@@ -12,8 +12,6 @@ from typing import Any
 import experiments
 from experiments.bench.peer_environment import cache_folder
 
-SHARED = ("protocol.py",)
-
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -59,8 +57,5 @@ def code_of(module: str, *, runner: str) -> str:
         # One peer's file uses another's small helpers.
         return digest(*shared, bench / "peers" / f"{module.rsplit('.', 1)[-1]}.py", bench / "peers" / "hurdle.py")
     root = Path(experiments.__file__).parent
-    return digest(*shared, root.parent / "decision", root / "learners", *sorted(root.glob("*.py")), *_entries(bench))
-
-
-def _entries(bench: Path) -> tuple[Path, ...]:
-    return tuple(sorted(bench.glob("encore_*.py")))
+    rooms = (room for room in sorted(root.iterdir()) if room != bench and (room.is_dir() or room.suffix == ".py"))
+    return digest(*shared, *sorted(bench.glob("encore_*.py")), *rooms, root.parent / "decision")
