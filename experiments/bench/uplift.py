@@ -171,7 +171,8 @@ def main(
         found = sweep(todo, Kept.of("uplift", fresh=fresh), jobs=jobs, tell=lambda text: click.echo(text, err=True))
     made, columns = lines(peers, found, rows=rows), [_column(n) for n in rows]
     click.echo(
-        f"Share of the headroom captured, %: 0 the best action for all, 100 the oracle; {path.name}, seeds 0 to {seeds - 1}"
+        f"Share of the headroom captured, %: 0 is the best action for all, 100 the oracle; "
+        f"{path.name}, seeds 0 to {seeds - 1}"
     )
     click.echo(table(made, columns=columns, figures=[CPU]))
     click.echo(
