@@ -15,8 +15,8 @@ from decision.policies.action_features import ActionFeatures
 from decision.policies.base import Outlook, Policy, Situation
 from decision.policies.greedy_uplift import GreedyUplift
 from decision.policies.posterior import Posterior
+from decision.policies.registry import bandit_named
 from decision.policies.rule import Rule
-from decision.policies.thompson import Thompson
 from decision.policies.uniform import Uniform
 from decision.programme.model import Goal, Programme
 from decision.records import CONTROL, Action, ContextValue, FloatArray, Group, action_named
@@ -156,13 +156,18 @@ def _champion(bundle: Bundle, belief: bytes | None, sequence: int) -> Champion:
     manifest = bundle.manifest
     encoder = Encoder(manifest.columns)
     policy: Policy = GreedyUplift()
-    if manifest.policy == "thompson":
+    if manifest.has_bandit:
         posterior = base_posterior(bundle) if belief is None else posterior_from(unpack(belief))
         features = action_features(manifest, encoder)
         if posterior.mean.shape != (features.size,):
             raise InvalidBundle(f"Expected {features.size} weights in {bundle.version}, found {posterior.mean.shape}.")
-        policy = Thompson(
-            features, posterior, draws=manifest.draws, exploration=manifest.exploration, seed=manifest.seed
+        policy = bandit_named(
+            manifest.policy,
+            features,
+            posterior,
+            draws=manifest.draws,
+            exploration=manifest.exploration,
+            seed=manifest.seed,
         )
     return Champion(
         version=f"{bundle.version}+{sequence}",

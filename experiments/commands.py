@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from decision.bundle.manifest import POLICIES
 from decision.cli import PORT
 from decision.flow.promotion import champion_version
 from decision.wiring import Home, utc_now
@@ -56,10 +57,10 @@ def _learners(text: str) -> tuple[str, ...]:
 )
 @click.option(
     "--policy",
-    type=click.Choice(["thompson", "greedy_uplift"]),
+    type=click.Choice(POLICIES),
     default="thompson",
     show_default=True,
-    help="How the bundle chooses: explore by belief, or always the best predicted value.",
+    help="How the bundle chooses: thompson explores by belief, the others are contrasts; greedy_uplift learns nothing.",
 )
 @click.option(
     "--learners",

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 
 from decision.api.problem import answer
 from decision.api.schemas import PolicyAnswer
-from decision.policies.thompson import Thompson
+from decision.policies.bandit import Bandit
 from decision.wiring import Shop
 
 
@@ -19,7 +19,7 @@ def blueprint(shop: Shop) -> Blueprint:
     def get_policy() -> Response:
         serving = shop.serving
         champion, programme = serving.champion, serving.programme
-        learned = champion.policy.posterior.n if champion and isinstance(champion.policy, Thompson) else 0
+        learned = champion.policy.posterior.n if champion and isinstance(champion.policy, Bandit) else 0
         return answer(
             PolicyAnswer(
                 policy_version=serving.version,

@@ -7,10 +7,11 @@ from datetime import datetime
 
 import msgspec
 
+from decision.policies.registry import BANDITS
 from decision.stages.context import Column
 
 FORMAT = 1
-POLICIES = ("greedy_uplift", "thompson")
+POLICIES = (*BANDITS, "greedy_uplift")
 
 
 class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,6 +47,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arrays_sha256: str
     provenance: Provenance
     version: str = ""
+
+    @property
+    def has_bandit(self) -> bool:
+        """Return whether the policy decides by a belief, which goes on learning while it serves."""
+        return self.policy in BANDITS
 
     def versioned(self) -> Manifest:
         """Return the manifest with the version that its content gives."""

@@ -62,7 +62,7 @@ def learn(bundle: Bundle, *, programme: Programme, ledger: Ledger, now: datetime
 
     Which decisions it learns from `teaches` says. A bundle without a bandit learns nothing.
     """
-    if bundle.manifest.policy != "thompson":
+    if not bundle.manifest.has_bandit:
         return Learned(0, 0, replayed=False)
     student = Student.of(bundle)
     stored = ledger.posterior(bundle.version)

@@ -10,16 +10,17 @@ from __future__ import annotations
 import numpy as np
 
 from decision.policies.action_features import ActionFeatures
-from decision.policies.base import Outlook, Policy, Situation
-from decision.policies.posterior import Posterior, logit, sigmoid
+from decision.policies.bandit import Bandit
+from decision.policies.base import Situation
+from decision.policies.posterior import Posterior, sigmoid
 from decision.records import FloatArray
 
 # Outcomes per weight after which exploration is down to its least.
 SETTLED = 40
 
 
-class Thompson(Policy):
-    """Prior mean from the uplift model, residual from the posterior."""
+class Thompson(Bandit):
+    """Each action as often as the belief holds it to be the best."""
 
     def __init__(
         self, features: ActionFeatures, posterior: Posterior, *, draws: int, exploration: float, seed: int
@@ -30,21 +31,8 @@ class Thompson(Policy):
         `exploration` of them after 40 outcomes per weight: what is left to learn then pays too late (Chapelle and Li
         2011).
         """
-        self.features = features
-        self.posterior = posterior
-        actions = len(features.offers)
-        # The precision's triangular root turns into one of the covariance without inverting twice.
-        width = max(exploration, 1.0 - posterior.n / (SETTLED * features.size))
-        root = width * np.linalg.inv(np.linalg.cholesky(posterior.precision)).T
-        # Features are linear in z = (1, x), so both products are made once, for every action: [1 + D, K (x P)].
-        lift = _lift(features)
-        self._means = lift @ posterior.mean
-        self._roots = np.ascontiguousarray((lift @ root).reshape(len(lift), -1))
-        self._normals = np.random.default_rng(seed).standard_normal((draws, actions))
-
-    def repurchase(self, outlook: Outlook) -> FloatArray:
-        """Return the mean odds of a repurchase, shape [K]: the uplift model's, corrected by what was learned."""
-        return sigmoid(self._centre(outlook))
+        super().__init__(features, posterior, width=max(exploration, 1.0 - posterior.n / (SETTLED * features.size)))
+        self._normals = np.random.default_rng(seed).standard_normal((draws, len(features.offers)))
 
     def distribution(self, situation: Situation) -> FloatArray:
         """Return the share of draws in which each allowed action has the highest value, shape [K]."""
@@ -52,7 +40,7 @@ class Thompson(Policy):
         # In the order of the catalogue, so that the order of the programme changes nothing.
         order = np.argsort(outlook.index)
         known = outlook.index[order]
-        spread = (_with_one(outlook.features) @ self._roots).reshape(self._normals.shape[1], -1)[known]
+        spread = self._spread(outlook)[known]
         covariance = spread @ spread.T
         # Two actions that differ in nothing the bandit sees would make the root fail by rounding.
         covariance.flat[:: len(known) + 1] += 1e-9 * max(1.0, float(covariance.max()))
@@ -60,18 +48,3 @@ class Thompson(Policy):
         draws = self._centre(outlook) + noise[:, np.argsort(order)]
         wins = np.bincount(outlook.worth.value(sigmoid(draws)).argmax(axis=1), minlength=len(known))
         return wins / len(draws)
-
-    def _centre(self, outlook: Outlook) -> FloatArray:
-        residual = (_with_one(outlook.features) @ self._means)[outlook.index]
-        return logit(outlook.components.repurchase) + residual
-
-
-def _with_one(x: FloatArray) -> FloatArray:
-    return np.concatenate(([1.0], x))
-
-
-def _lift(features: ActionFeatures) -> FloatArray:
-    """Return the array [1 + D, K, P] that turns (1, x) into the design of every action."""
-    every = np.arange(len(features.offers))
-    base = features.design(every, np.zeros(features.width))
-    return np.stack([base, *(features.design(every, unit) - base for unit in np.eye(features.width))])

@@ -29,8 +29,12 @@ HISTORY = 5_000
 OUT = Path("build/bench")
 
 _PEERS = "experiments.bench.peers"
+_ENCORE = "experiments.bench.encore_bandit"
 PEERS = (
-    Peer("encore", "Encore", "experiments.bench.encore_bandit:EncorePolicy"),
+    Peer("encore", "Encore", f"{_ENCORE}:EncorePolicy"),
+    Peer("encore_epsilon_greedy", "Encore, ε-greedy 5 %", f"{_ENCORE}:epsilon_greedy"),
+    Peer("encore_inverse_gap", "Encore, inverse gap, γ=100", f"{_ENCORE}:inverse_gap"),
+    Peer("encore_linucb", "Encore, LinUCB, α=1", f"{_ENCORE}:linucb"),
     Peer("epsilon_greedy", "logistic, ε-greedy 5 %", f"{_PEERS}.epsilon_greedy:EpsilonGreedy"),
     Peer("vw_squarecb", "VW squarecb, coin, γ=100", f"{_PEERS}.vowpal:square_cb", BANDITS),
     Peer("vw_defaults", "VW cb_explore_adf, defaults", f"{_PEERS}.vowpal:defaults", BANDITS),

@@ -1,4 +1,4 @@
-"""Encore in the bandit benchmark: its Thompson policy and its belief, after an uplift model where there was a trial."""
+"""Encore in the bandit benchmark: its bandits and their belief, after an uplift model where there was a trial."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from decision.policies.action_features import ActionFeatures, PriorScales
 from decision.policies.base import Outlook, Situation
 from decision.policies.posterior import Posterior, logit
-from decision.policies.thompson import Thompson
+from decision.policies.registry import bandit_named
 from decision.records import CONTROL_ACTION, Action, Components
 from decision.stages.valuation import Worth
 from experiments.bench.protocol import FloatArray, IntArray, Setting
@@ -21,8 +21,9 @@ DRAWS = 256
 class EncorePolicy:
     """See `experiments.bench.protocol.BanditPolicy`."""
 
-    def __init__(self, setting: Setting) -> None:
-        """Learn the uplift model from the past trial, where there was one."""
+    def __init__(self, setting: Setting, *, policy: str = "thompson") -> None:
+        """Learn the uplift model from the past trial, where there was one. `policy` names one of Encore's bandits."""
+        self.name = policy
         self.setting = setting
         pairs = zip(setting.offer[1:], setting.channel[1:], strict=True)
         self.actions = (CONTROL_ACTION, *(Action(setting.offers[o], setting.channels[c]) for o, c in pairs))
@@ -43,7 +44,8 @@ class EncorePolicy:
 
     def act(self, x: FloatArray, idx: IntArray) -> tuple[IntArray, FloatArray]:
         """Return the actions drawn for contexts, and their probabilities."""
-        policy = Thompson(self.features, self.posterior, draws=DRAWS, exploration=1.0, seed=self.setting.seed)
+        seed = self.setting.seed
+        policy = bandit_named(self.name, self.features, self.posterior, draws=DRAWS, exploration=1.0, seed=seed)
         index, zero = np.arange(len(self.actions)), np.zeros(len(self.actions))
         chosen, probability = np.zeros(len(idx), dtype=int), np.zeros(len(idx))
         for row, odds in enumerate(self._odds(x)):
@@ -67,3 +69,18 @@ class EncorePolicy:
         """Learn from outcomes that have arrived."""
         offset = logit(self._odds(x)[np.arange(len(x)), action])
         self.posterior = self.posterior.updated(self.features.design(action, x), offset, bought.astype(float))
+
+
+def epsilon_greedy(setting: Setting) -> EncorePolicy:
+    """Return Encore with epsilon-greedy exploration."""
+    return EncorePolicy(setting, policy="epsilon_greedy")
+
+
+def inverse_gap(setting: Setting) -> EncorePolicy:
+    """Return Encore with inverse-gap weighting."""
+    return EncorePolicy(setting, policy="inverse_gap")
+
+
+def linucb(setting: Setting) -> EncorePolicy:
+    """Return Encore with upper confidence bounds."""
+    return EncorePolicy(setting, policy="linucb")

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from decision.bundle.manifest import POLICIES
 from decision.bundle.models import ForestOdds, LinearOdds, odds_from, uplift_model_from
 from decision.bundle.store import Bundle, BundleStore, pack
 from decision.errors import InvalidBundle
+from decision.policies.epsilon_greedy import EpsilonGreedy
 from decision.policies.greedy_uplift import GreedyUplift
+from decision.policies.inverse_gap import InverseGap
+from decision.policies.linucb import LinUcb
 from decision.policies.thompson import Thompson
 from decision.serving import champion_from
 from tests import support
@@ -76,8 +80,21 @@ def test_unknown_kinds_and_missing_arrays_are_named() -> None:
         odds_from("forest", "repurchase", {})
 
 
+KINDS = {
+    "thompson": Thompson,
+    "epsilon_greedy": EpsilonGreedy,
+    "inverse_gap": InverseGap,
+    "linucb": LinUcb,
+    "greedy_uplift": GreedyUplift,
+}
+
+
+def test_every_policy_that_a_manifest_may_name_is_known_here() -> None:
+    assert set(KINDS) == set(POLICIES)
+
+
 @pytest.mark.parametrize("heads", [{"repurchase": "linear"}, {"repurchase": "forest", "visit": "linear"}])
-@pytest.mark.parametrize(("policy", "kind"), [("thompson", Thompson), ("greedy_uplift", GreedyUplift)])
+@pytest.mark.parametrize(("policy", "kind"), sorted(KINDS.items()))
 def test_every_kind_of_bundle_serves(bundles: BundleStore, heads: dict[str, str], policy: str, kind: type) -> None:
     shop = support.programme()
     champion = champion_from(support.write_bundle(bundles, support.manifest(heads=heads, policy=policy)))

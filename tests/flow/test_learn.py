@@ -16,6 +16,7 @@ from decision.flow.sweep import sweep
 from decision.ledger.base import PosteriorRecord, Rewarded
 from decision.ledger.sqlite import SqliteLedger
 from decision.policies.posterior import Posterior
+from decision.policies.registry import BANDITS
 from decision.programme.model import Programme
 from decision.records import Group, Outcome, Reward, RewardStatus
 from decision.serving import Serving, base_posterior, champion_from, posterior_from
@@ -315,6 +316,19 @@ def test_a_bundle_without_a_bandit_learns_nothing(
     lived(ledger, greedy)
     assert taught(ledger, greedy) == Learned(0, 0, replayed=False)
     assert ledger.posterior(greedy.version) is None
+
+
+@pytest.mark.parametrize("policy", BANDITS)
+def test_every_bandit_is_taught_the_same(
+    bundle: Bundle, bundles: BundleStore, open_ledger: Callable[[], SqliteLedger], expected: bytes, policy: str
+) -> None:
+    """What is learned depends on what was done and what came of it, not on who will use it."""
+    of = support.manifest(policy=policy, trained_through=bundle.manifest.trained_through)
+    other = support.write_bundle(bundles, of)
+    ledger = open_ledger()
+    ledger.record_outcomes(lived(ledger, bundle), now=NOW)
+    assert taught(ledger, other).outcomes > 50
+    assert belief(ledger, other) == expected
 
 
 def test_a_broken_belief_is_noticed(bundle: Bundle, open_ledger: Callable[[], SqliteLedger]) -> None:

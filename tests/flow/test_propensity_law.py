@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
+from decision.bundle.manifest import POLICIES
 from decision.bundle.store import BundleStore
 from decision.flow.decide import Proposal, decide, propose
 from decision.ledger.sqlite import SqliteLedger
@@ -50,7 +51,7 @@ def check(decisions: list[Decision]) -> None:
         assert chisquare(seen[possible], distribution[possible] * len(decisions)).pvalue > 0.001
 
 
-@pytest.mark.parametrize("policy", ["thompson", "greedy_uplift"])
+@pytest.mark.parametrize("policy", POLICIES)
 def test_a_champion_draws_from_what_it_logs(bundles: BundleStore, ledger: SqliteLedger, policy: str) -> None:
     serving = Serving(only(Group.POLICY), champion(bundles, policy))
     decisions = proposals(serving, ledger)
@@ -59,7 +60,7 @@ def test_a_champion_draws_from_what_it_logs(bundles: BundleStore, ledger: Sqlite
     assert len(decisions[0].allowed) == 6
 
 
-@pytest.mark.parametrize("policy", ["thompson", "greedy_uplift"])
+@pytest.mark.parametrize("policy", POLICIES)
 def test_the_floor_is_added_exactly(bundles: BundleStore, ledger: SqliteLedger, policy: str) -> None:
     bare = Serving(replace(only(Group.POLICY), exploration_floor=0.0), champion(bundles, policy))
     (without,) = proposals(bare, ledger, 1)
