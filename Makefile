@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types bench bench-uplift bench-bandit simulate clean lock
+.PHONY: help run test lint types bench bench-uplift bench-bandit bench-ope simulate clean lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ bench-uplift: $(VENV)/installed ## Compare uplift learners with peers, on worlds
 
 bench-bandit: $(VENV)/installed ## Compare bandit policies with peers, likewise
 	@$(BIN)/python -m experiments.bench.bandit
+
+bench-ope: $(VENV)/installed ## Judge the judge: estimators, intervals and the gate beside obp
+	@$(BIN)/python -m experiments.bench.off_policy
 
 simulate: $(VENV)/installed ## Prove in simulated shops that the loop learns
 	@$(BIN)/encore simulate

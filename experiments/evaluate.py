@@ -26,7 +26,7 @@ from experiments.off_policy import ESTIMATORS, Estimate, GateRules, Rounds, Verd
 from experiments.train_report import constant_target
 
 log = logging.getLogger("encore")
-ESTIMATED_BY = ("dr", "ips", "snips")
+ESTIMATED_BY = ("dr", "ips", "snips", "sndr", "switch_dr", "dros", "controlled_dr")
 Progress = Callable[[Iterable[Decision]], Iterable[Decision]]
 
 

@@ -45,7 +45,7 @@ class Plan:
     days: int = 60
     customers: int = 20_000
     trial_days: int = 40
-    learners: tuple[str, ...] = ("constant", "pooled_linear")
+    learners: tuple[str, ...] = ("constant", "pooled_sparse")
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,11 +100,10 @@ def _with_open(
     They are not learned: each time they are looked at afresh, so that a refund takes back what an order said.
     """
     window = timedelta(days=programme.attribution_window_days)
-    delay = Delay.of(row for row in ledger.finished(start=start - LOOK_BACK, end=now) if student.takes(row.decision))
+    delay = Delay.of(ledger.waits(start=start - LOOK_BACK, end=now))
     if delay is None:
         return belief.lasting
-    rows = list(ledger.finished(start=start, end=now))
-    seen = [(row.decision, row.reward.repurchased) for row in rows]
+    seen = [(row.decision, row.reward.repurchased) for row in ledger.finished(start=start, end=now)]
     seen += [(d, reward is not None and reward.repurchased) for d, reward in ledger.unfinished(start=start)]
     seen = [(decision, bought) for decision, bought in seen if student.takes(decision)]
     if len(seen) > MOST_OPEN:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from decision.records import Customer, Decision, Outcome, Reservation, Reward
@@ -139,6 +139,13 @@ class Ledger(Protocol):
 
     def finished(self, *, start: datetime, end: datetime) -> list[Rewarded]:
         """Return decisions made in [start, end) whose reward is final, ordered by decision id."""
+        ...
+
+    def waits(self, *, start: datetime, end: datetime) -> list[timedelta]:
+        """Return how long customers took to come back after decisions made in [start, end) whose reward is final.
+
+        Imported trials are left out: they say that a customer came back, and not when.
+        """
         ...
 
     def unfinished(self, *, start: datetime) -> Iterator[tuple[Decision, Reward | None]]:

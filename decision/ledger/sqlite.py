@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -303,6 +303,15 @@ class SqliteLedger:
             [to_us(start), to_us(end), RewardStatus.FINAL.value],
         )
         return [_rewarded(row) for row in rows]
+
+    def waits(self, *, start: datetime, end: datetime) -> list[timedelta]:
+        """See `Ledger.waits`."""
+        rows = self._db.execute(
+            f"SELECT r.first_order_at - d.decided_at FROM decisions d JOIN rewards r ON r.seq = ({_LATEST}) "
+            "WHERE d.decided_at >= ? AND d.decided_at < ? AND r.status = ? AND r.first_order_at IS NOT NULL",
+            [to_us(start), to_us(end), RewardStatus.FINAL.value],
+        )
+        return [timedelta(microseconds=wait) for (wait,) in rows]
 
     def unfinished(self, *, start: datetime) -> Iterator[tuple[Decision, Reward | None]]:
         """See `Ledger.unfinished`."""

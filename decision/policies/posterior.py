@@ -16,6 +16,8 @@ from decision.records import FloatArray
 NEWTON_STEPS = 100
 TOLERANCE = 1e-10
 ROUNDING = 1e-14
+# The curvature is computed anew when a step gains more than this share of the one before.
+KEPT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +62,34 @@ class Posterior:
         with np.errstate(divide="ignore"):
             hidden = np.log1p(-shown)
 
-        def curvature(z: FloatArray) -> FloatArray:
-            p = sigmoid(z)
-            weight = shown * p * (1.0 - p) * sigmoid(-(z + hidden))
+        def curvature(weight: FloatArray) -> FloatArray:
             return np.asarray(self.precision + (design * weight[:, None]).T @ design)
+
+        def fisher(z: FloatArray) -> FloatArray:
+            p = sigmoid(z)
+            return np.asarray(shown * p * (1.0 - p) * sigmoid(-(z + hidden)))
+
+        def observed(z: FloatArray) -> FloatArray:
+            # Fisher's would do, but takes a hundred steps where outcomes and belief are far apart.
+            p, late = sigmoid(z), sigmoid(z + hidden)
+            return np.maximum(p * (1.0 - p) - (1.0 - outcome) * late * (1.0 - late), 0.0)
 
         def loss(weights: FloatArray) -> float:
             z, away = offset + design @ weights, weights - self.mean
             missed = (1.0 - outcome) @ np.logaddexp(0.0, z + hidden)
             return float(np.logaddexp(0.0, z).sum() - outcome @ z - missed + 0.5 * away @ self.precision @ away)
 
-        mean = self.mean
+        mean, before = self.mean, np.inf
+        hessian: FloatArray | None = None
         for _ in range(NEWTON_STEPS):
             z = offset + design @ mean
             residual = (outcome - shown * sigmoid(z)) * sigmoid(-(z + hidden))
             gradient = design.T @ residual - self.precision @ (mean - self.mean)
-            step = np.linalg.solve(curvature(z), gradient)
+            # The curvature is what takes time: it is kept as long as it makes steps short quickly.
+            fresh = hessian is None
+            if hessian is None:
+                hessian = curvature(observed(z))
+            step = np.linalg.solve(hessian, gradient)
             here, gain = loss(mean), float(gradient @ step)
             rounding = ROUNDING * (1.0 + abs(here))
             # A full step overshoots the flat ends of the logistic curve: one absurdly large order would do.
@@ -83,8 +97,12 @@ class Posterior:
             while loss(mean + length * step) > here - 1e-4 * length * gain + 100.0 * rounding:
                 length /= 2.0
             mean = mean + length * step
-            if np.abs(design @ step).max() < TOLERANCE or length * gain < rounding:
-                return Posterior(mean, curvature(offset + design @ mean), n=self.n + len(outcome))
+            close = np.abs(design @ step).max() < TOLERANCE or length * gain < rounding
+            if close and fresh:
+                return Posterior(mean, curvature(fisher(offset + design @ mean)), n=self.n + len(outcome))
+            if close or length < 1.0 or gain > KEPT * before:
+                hessian = None
+            before = gain
         raise EncoreError("Expected the bandit's update to converge, it did not.", hint="Check the features.")
 
     def log_likelihood(self, design: FloatArray, offset: FloatArray, outcome: FloatArray) -> float:

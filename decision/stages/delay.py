@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import numpy as np
 
-from decision.ledger.base import Rewarded
 from decision.records import FloatArray
 
 FEWEST = 30
@@ -23,17 +22,10 @@ class Delay:
     waits: FloatArray
 
     @staticmethod
-    def of(finished: Iterable[Rewarded]) -> Delay | None:
-        """Return the delay in decisions whose reward is final; None when fewer than 30 of them tell.
-
-        An imported trial says that a customer came back, and not when.
-        """
-        waits = [
-            (row.reward.first_order_at - row.decision.decided_at).total_seconds()
-            for row in finished
-            if row.reward.repurchased and row.reward.first_order_at is not None
-        ]
-        return Delay(np.sort(np.array(waits))) if len(waits) >= FEWEST else None
+    def of(waits: Iterable[timedelta]) -> Delay | None:
+        """Return the delay of those who came back after such waits; None when there are fewer than 30."""
+        seconds = np.sort([wait.total_seconds() for wait in waits])
+        return Delay(seconds) if len(seconds) >= FEWEST else None
 
     def seen(self, ages: FloatArray, window: timedelta) -> FloatArray:
         """Return the share [n] of the repurchases within `window` that show at ages [n], in seconds; 1 beyond it."""

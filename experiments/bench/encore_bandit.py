@@ -5,17 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from decision.policies.action_features import ActionFeatures, PriorScales
+from decision.policies.bandit import Bandit
 from decision.policies.base import Outlook, Situation
+from decision.policies.belief import Belief
 from decision.policies.posterior import Posterior, logit
 from decision.policies.registry import bandit_named
 from decision.records import CONTROL_ACTION, Action, Components
 from decision.stages.valuation import Worth
-from experiments.bench.protocol import FloatArray, IntArray, Setting
+from experiments.bench.protocol import FloatArray, IntArray, Logged, Setting
+from experiments.challenger import Settings
 from experiments.learners import LEARNERS
 from experiments.learners.base import Fitted, Rows
 
 BASE_RATE = 0.08
 DRAWS = 256
+FOLDS = 3
+# Without an uplift model the bandit has everything to learn, the average included.
+COLD = PriorScales(base=2.0, base_x=0.3, offer=0.3, channel=0.1, offer_channel=0.08, offer_x=0.15, channel_x=0.1)
 
 
 class EncorePolicy:
@@ -28,31 +34,49 @@ class EncorePolicy:
         pairs = zip(setting.offer[1:], setting.channel[1:], strict=True)
         self.actions = (CONTROL_ACTION, *(Action(setting.offers[o], setting.channels[c]) for o, c in pairs))
         self.features = ActionFeatures(self.actions, setting.width)
-        self.posterior = Posterior.prior(self.features.prior_variance(PriorScales()))
-        self.fitted: Fitted | None = None
-        if (past := setting.history) is not None:
-            rows = Rows(past.x, past.action, past.bought, self.features)
-            self.fitted = LEARNERS["pooled_linear"].fit(rows, seed=setting.seed)
+        variance = self.features.prior_variance(COLD if setting.history is None else PriorScales())
+        self.fitted = None if setting.history is None else self._fit(setting.history, np.ones(0))
+        start = Posterior.prior(variance)
+        self.belief = Belief.start(self._warm(start), variance)
+        self.policy = self._policy()
         self._rng = np.random.default_rng(setting.seed)
 
+    def _fit(self, past: Logged, keep: FloatArray) -> Fitted:
+        rows = Rows(past.x, past.action, past.bought.astype(float), self.features)
+        return LEARNERS["pooled_sparse"].fit(rows if not len(keep) else rows.where(keep > 0), seed=self.setting.seed)
+
+    def _warm(self, start: Posterior) -> Posterior:
+        """Learn the residual of out-of-fold odds, as training does."""
+        past = self.setting.history
+        if past is None:
+            return start
+        fold = np.random.default_rng(self.setting.seed).integers(FOLDS, size=len(past.x))
+        odds = np.zeros(len(past.x))
+        for f in range(FOLDS):
+            out = fold == f
+            predicted = self._fit(past, (~out).astype(float)).predict(past.x[out], in_sample=False)
+            odds[out] = predicted[np.arange(out.sum()), past.action[out]]
+        return start.updated(self.features.design(past.action, past.x), logit(odds), past.bought.astype(float))
+
+    def _policy(self) -> Bandit:
+        least, seed = Settings(seed=self.setting.seed).exploration, self.setting.seed
+        belief = self.belief.lasting
+        return bandit_named(self.name, self.features, belief, draws=DRAWS, exploration=least, seed=seed)
+
     def _odds(self, x: FloatArray) -> FloatArray:
-        return (
-            np.full((len(x), len(self.actions)), BASE_RATE)
-            if self.fitted is None
-            else self.fitted.predict(x, in_sample=False)
-        )
+        if self.fitted is None:
+            return np.full((len(x), len(self.actions)), BASE_RATE)
+        return self.fitted.predict(x, in_sample=False)
 
     def act(self, x: FloatArray, idx: IntArray) -> tuple[IntArray, FloatArray]:
         """Return the actions drawn for contexts, and their probabilities."""
-        seed = self.setting.seed
-        policy = bandit_named(self.name, self.features, self.posterior, draws=DRAWS, exploration=1.0, seed=seed)
         index, zero = np.arange(len(self.actions)), np.zeros(len(self.actions))
         chosen, probability = np.zeros(len(idx), dtype=int), np.zeros(len(idx))
         for row, odds in enumerate(self._odds(x)):
             components = Components(visit=zero, repurchase=odds, basket=zero, redemption=zero)
             worth = Worth(fixed=-self.setting.contact, per_repurchase=self.setting.net[idx[row]])
             outlook = Outlook(features=x[row], index=index, components=components, worth=worth)
-            distribution = policy.distribution(Situation("purchase", self.actions, outlook))
+            distribution = self.policy.distribution(Situation("purchase", self.actions, outlook))
             chosen[row] = self._rng.choice(len(index), p=distribution)
             probability[row] = distribution[chosen[row]]
         return chosen, probability
@@ -68,7 +92,8 @@ class EncorePolicy:
     ) -> None:
         """Learn from outcomes that have arrived."""
         offset = logit(self._odds(x)[np.arange(len(x)), action])
-        self.posterior = self.posterior.updated(self.features.design(action, x), offset, bought.astype(float))
+        self.belief = self.belief.updated(self.features.design(action, x), offset, bought.astype(float))
+        self.policy = self._policy()
 
 
 def epsilon_greedy(setting: Setting) -> EncorePolicy:

@@ -40,6 +40,6 @@ def learned_values(
         revenue=order,
         value=terms.profit(action, bought, order),
     )
-    odds = LEARNERS["pooled_linear"].fit(Rows(x, action, bought, features), seed=seed).predict(x_new, in_sample=False)
+    odds = LEARNERS["pooled_sparse"].fit(Rows(x, action, bought, features), seed=seed).predict(x_new, in_sample=False)
     basket = fit_components(data, x, features, seed=seed).predict(x_new, odds).basket
     return terms.value(odds, basket)

@@ -17,7 +17,7 @@ from decision.policies.action_features import ActionFeatures
 from decision.records import FloatArray, IntArray
 from experiments.learners.base import Export, Fitted, Rows
 from experiments.learners.basis import Basis
-from experiments.learners.sparse import Blocks, fit_sparse
+from experiments.learners.sparse import ROUNDS, Blocks, fit_sparse
 
 MOST_STEPS = 7
 # Prior scales in log-odds per standard deviation of a fact, and per step; the 1's are normal and fixed: what a
@@ -28,6 +28,7 @@ BY_STEP = {"base": 0.05, "treated": 0.04, "offer": 0.04, "channel": 0.03}
 BY_PRODUCT = {"base": 0.01, "treated": 0.0075, "offer": 0.0075, "channel": 0.005}
 # Facts whose products are tried: those with the largest effects by themselves, so that columns don't explode.
 MOST_FACTS = 12
+GLANCE = 3
 
 
 class PooledSparse:
@@ -39,10 +40,8 @@ class PooledSparse:
     def fit(self, rows: Rows, *, seed: int) -> Fitted:
         """Return the fitted model. Raises `NotEnoughData` below ten of either outcome."""
         enough(rows)
-        simple = _fit(rows, Basis.of_contexts(rows.x, steps=MOST_STEPS))
-        if rows.x.shape[1] < 2:
-            return simple
-        return _fit(rows, simple.basis.with_products(rows.x, simple.strongest(MOST_FACTS)))
+        simple = _fit(rows, Basis.of_contexts(rows.x, steps=MOST_STEPS), rounds=GLANCE)
+        return _fit(rows, simple.basis.with_products(rows.x, simple.strongest(MOST_FACTS)), rounds=ROUNDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +91,9 @@ def shaped_arrays(served: ShapedOdds) -> dict[str, np.ndarray]:
     return {"coefficients": served.coefficients, **asdict(served.shapes)}
 
 
-def _fit(rows: Rows, basis: Basis) -> SparseFit:
+def _fit(rows: Rows, basis: Basis, *, rounds: int) -> SparseFit:
     blocks = blocks_of(rows.features, basis)
-    weights, covariance = fit_sparse(basis.columns(rows.x), rows.action, rows.outcome, blocks)
+    weights, covariance = fit_sparse(basis.columns(rows.x), rows.action, rows.outcome, blocks, rounds=rounds)
     return SparseFit(basis, blocks, weights, covariance)
 
 

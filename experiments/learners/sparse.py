@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dpotri
 
 from decision.policies.posterior import sigmoid
 from decision.records import FloatArray, IntArray
@@ -42,7 +43,7 @@ class Blocks:
 
 
 def fit_sparse(
-    columns: FloatArray, action: IntArray, outcome: FloatArray, blocks: Blocks
+    columns: FloatArray, action: IntArray, outcome: FloatArray, blocks: Blocks, *, rounds: int = ROUNDS
 ) -> tuple[FloatArray, FloatArray]:
     """Return weights [B, F] and their covariance [P, P], over the P weights that exist in the order of `scale`.
 
@@ -51,6 +52,7 @@ def fit_sparse(
     columns : [n, F], the first all 1.
     action : [n] places in 0..K - 1.
     outcome : [n] 0 or 1.
+    rounds : how often the variances are learned; a few are enough to see which effects are large.
     """
     here = blocks.scale > 0.0
     group, scale = blocks.group[here], blocks.scale[here]
@@ -63,7 +65,7 @@ def fit_sparse(
     share = np.clip(outcome.mean(), 1e-6, 1.0 - 1e-6)
     weights[0, 0] = np.log(share / (1.0 - share))
     inverse = np.diag(variance)
-    for round_ in range(ROUNDS):
+    for round_ in range(rounds):
         for _ in range(FIRST_STEPS if round_ == 0 else STEPS):
             gradient, curvature = _derivatives(parts, blocks.codes, weights, here)
             gradient -= weights[here] / variance
@@ -73,7 +75,8 @@ def fit_sparse(
             weights[here] += step
             if np.abs(step).max() < CLOSE:
                 break
-        inverse = cho_solve(factor, np.eye(len(variance)), check_finite=False)
+        lower, _ = dpotri(factor[0], lower=True)
+        inverse = np.tril(lower) + np.tril(lower, -1).T
         second = weights[here] ** 2 + np.diag(inverse)
         for g in numbers:
             mine = group == g

@@ -24,7 +24,7 @@ from experiments.off_policy import ESTIMATORS, Estimate, Rounds
 from experiments.shop.arrival import Arrival
 from experiments.simulate import Loop, Plan
 
-PLAN = Plan(seeds=(7,), customers=8_000, trial_days=30, days=0, learners=("pooled_linear",))
+PLAN = Plan(seeds=(7,), customers=8_000, trial_days=30, days=0, learners=("pooled_sparse",))
 FLOOR = 0.02
 SITUATIONS, ASKED = 12, 400
 DAYS = 22

@@ -294,6 +294,26 @@ def test_finished_are_decisions_of_a_time_with_a_final_reward(ledger: Ledger) ->
     assert [(row.decision.decision_id, row.reward.value_micros) for row in found] == [("a", 7), ("b", 20_000_000)]
 
 
+def test_unfinished_are_decisions_whose_reward_is_not_final_with_what_happened_so_far(ledger: Ledger) -> None:
+    write(ledger, *(decided(decision_id=d, at=NOW + n * DAY) for n, d in enumerate("dcba")))
+    so_far = reward("b", first_order_at=NOW + 3 * DAY)
+    ledger.record_rewards([reward("c", RewardStatus.FINAL), reward("b"), so_far], [])
+    assert [(d.decision_id, r) for d, r in ledger.unfinished(start=NOW + SECOND)] == [("a", None), ("b", so_far)]
+    assert [d.decision_id for d, _ in ledger.unfinished(start=NOW)] == ["a", "b", "d"]
+
+
+def test_waits_are_those_of_who_came_back_by_final_rewards(ledger: Ledger) -> None:
+    write(ledger, *(decided(decision_id=d, at=NOW) for d in "abcd"), decided(decision_id="e", at=NOW + DAY))
+    final = {"a": NOW + DAY, "b": None, "e": NOW + 3 * DAY}
+    rewards = [reward(d, RewardStatus.FINAL, first_order_at=at) for d, at in final.items()]
+    ledger.record_rewards([*rewards, reward("c", first_order_at=NOW + DAY)], [])
+    assert ledger.waits(start=NOW, end=NOW + DAY) == [DAY]
+    assert sorted(ledger.waits(start=NOW, end=NOW + 2 * DAY)) == [DAY, 2 * DAY]
+    # A refund took the order back: the last word counts.
+    ledger.record_rewards([reward("a", RewardStatus.FINAL, repurchased=False)], [])
+    assert ledger.waits(start=NOW, end=NOW + DAY) == []
+
+
 def test_revised_are_rewards_that_became_final_or_changed_their_word(ledger: Ledger) -> None:
     write(ledger, *(decided(decision_id=f"d-{n}", at=NOW + n * DAY) for n in range(4)))
     assert ledger.revised_since(0, start=NOW) == (None, 0)
