@@ -13,7 +13,7 @@ import msgspec
 from decision.errors import InvalidInput
 from decision.ledger.base import Ledger
 from decision.programme.model import Programme
-from decision.programme.section import unknown
+from decision.programme.section import unknown_name
 from decision.records import EVERY_CHANNEL, Outcome
 from decision.stages.events import SUBSCRIBED, UNSUBSCRIBED, check_time, read_properties
 
@@ -89,11 +89,8 @@ def outcome_of(event: Event, *, programme: Programme, now: datetime, pointer: st
 
 
 def _check_channel(channel: object, programme: Programme, *, pointer: str) -> None:
-    """Raise `InvalidInput` for a channel that nobody knows: her word would be noted where no decision looks."""
+    """Raise `UnknownName` for a channel that nobody knows: her word would be noted where no decision looks."""
     known = (*programme.channels, EVERY_CHANNEL)
     if channel is not None and channel not in known:
-        raise InvalidInput(
-            f"At {pointer}: {unknown('channel', str(channel), known)}.",
-            hint="Leave the channel out to speak of all of them.",
-            pointer=pointer,
-        )
+        hint = "Leave the channel out to speak of all of them."
+        raise unknown_name("channel", str(channel), known, pointer=pointer, hint=hint)
