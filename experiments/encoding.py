@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from decision.records import ContextValue, FloatArray
-from decision.stages.context import Column, Encoder
+from decision.stages.context import FARTHEST, Column, Encoder
 
 FEWEST_OF_A_LEVEL = 20
 MOST_LEVELS = 30
 SKEWED = 2.0
+# Numbers beyond these quantiles are taken for them: few have them, and lines through few go astray.
+RARE = 0.005
 ROUNDING = 1e-9
 # Of a caller who sends 1e300 the sums of squares must stay finite.
 LARGEST = 1e100
@@ -58,7 +60,12 @@ def _number(name: str, numbers: FloatArray, *, absent: int) -> Column | None:
         return Column(name, centre=float(numbers[0]), scale=FLAT, missing=True) if missing else None
     log = bool(numbers.min() >= 0.0 and _skewness(numbers) > SKEWED)
     shaped = np.log1p(numbers) if log else numbers
-    return Column(name, centre=float(shaped.mean()), scale=float(shaped.std()) or 1.0, log=log, missing=missing)
+    centre, scale = float(shaped.mean()), float(shaped.std()) or 1.0
+    least, most = np.quantile((shaped - centre) / scale, [RARE, 1.0 - RARE]).tolist()
+    # Of a fact that is nearly always the same, the few that differ are all there is to learn from.
+    if least == most:
+        least, most = -FARTHEST, FARTHEST
+    return Column(name, centre=centre, scale=scale, log=log, missing=missing, least=least, most=most)
 
 
 def _varies(numbers: FloatArray) -> bool:

@@ -89,7 +89,8 @@ class Column:
     """How one named fact becomes numbers. A category has `levels`; a number a `centre` and `scale`.
 
     `log` takes log(1 + max(x, 0)) first; `missing` adds a column that is 1 where the fact is absent.
-    An absent number becomes 0 after scaling (its average), an unknown level becomes all zeros.
+    An absent number becomes 0 after scaling (its average), an unknown level becomes all zeros. After scaling a number
+    is kept within [`least`, `most`], what training saw: nobody knows what an effect does beyond.
     """
 
     name: str
@@ -98,6 +99,8 @@ class Column:
     scale: float = 1.0
     log: bool = False
     missing: bool = False
+    least: float = -FARTHEST
+    most: float = FARTHEST
 
     @property
     def width(self) -> int:
@@ -118,7 +121,7 @@ class Column:
                 out[self.levels.index(str(value))] = 1.0
         elif isinstance(value, int | float):
             number = math.log1p(max(value, 0.0)) if self.log else value
-            out[0] = min(max((number - self.centre) / self.scale, -FARTHEST), FARTHEST)
+            out[0] = min(max((number - self.centre) / self.scale, self.least), self.most)
         elif self.missing:
             out[1] = 1.0
 
