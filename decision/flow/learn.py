@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 import numpy as np
 
@@ -103,11 +104,14 @@ def _with_open(
     delay = Delay.of(ledger.waits(start=start - LOOK_BACK, end=now))
     if delay is None:
         return belief.lasting
-    seen = [(row.decision, row.reward.repurchased) for row in ledger.finished(start=start, end=now)]
-    seen += [(d, reward is not None and reward.repurchased) for d, reward in ledger.unfinished(start=start)]
-    seen = [(decision, bought) for decision, bought in seen if student.takes(decision)]
-    if len(seen) > MOST_OPEN:
-        seen = [item for item in seen if uniform("open", item[0].decision_id) < MOST_OPEN / len(seen)]
+    # A large shop has more open decisions than fit into memory, and than it takes to know what they show.
+    kept = MOST_OPEN / max(ledger.counts()["unfinished"], MOST_OPEN)
+    rows = ((row.decision, row.reward) for row in ledger.finished(start=start, end=now))
+    seen = [
+        (decision, reward is not None and reward.repurchased)
+        for decision, reward in chain(rows, ledger.unfinished(start=start))
+        if student.takes(decision) and uniform("open", decision.decision_id) < kept
+    ]
     ages = np.array([(now - decision.decided_at).total_seconds() for decision, _ in seen])
     share = delay.seen(ages, window)
     told = [(*item, s) for item, s in zip(seen, share.tolist(), strict=True) if s >= LEAST_SEEN]

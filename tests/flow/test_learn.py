@@ -451,3 +451,18 @@ def test_open_decisions_are_looked_at_once_an_hour(bundle: Bundle, open_ledger: 
         assert stored is not None
         sequences.append(stored.sequence)
     assert sequences[0] == sequences[1] < sequences[2]
+
+
+def test_of_very_many_open_decisions_a_sample_tells(
+    bundle: Bundle, open_ledger: Callable[[], SqliteLedger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, now = open_ledger(), NOW + OPEN_DAYS * DAY
+    ledger.record_outcomes(come_and_go(ledger, lift=0.0, until=OPEN_DAYS), now=now)
+    taught(ledger, bundle, now=now)
+    everything, kept = served(ledger, bundle)
+    monkeypatch.setattr("decision.flow.learn.MOST_OPEN", ledger.counts()["unfinished"] // 4)
+    taught(ledger, bundle, now=now + timedelta(hours=1))
+    sampled, still = served(ledger, bundle)
+    np.testing.assert_array_equal(kept.precision, still.precision)
+    told, all_told = (np.trace(of.precision - kept.precision) for of in (sampled, everything))
+    assert 0.15 < told / all_told < 0.35
