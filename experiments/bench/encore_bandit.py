@@ -21,7 +21,7 @@ BASE_RATE = 0.08
 DRAWS = 256
 FOLDS = 3
 # Without an uplift model the bandit has everything to learn, the average included.
-COLD = PriorScales(base=2.0, base_x=0.3, offer=0.25, channel=0.07, offer_channel=0.06, offer_x=0.12, channel_x=0.08)
+COLD = PriorScales(base=2.0, base_x=0.3, offer=0.3, channel=0.1, offer_channel=0.08, offer_x=0.15, channel_x=0.1)
 
 
 class EncorePolicy:
