@@ -25,6 +25,11 @@ EVALUATION_SHARE = 0.4
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
+def is_held_out(customer_id: str, *, salt: str) -> bool:
+    """Return whether a customer judges policies, by a salted hash; nothing is trained on her."""
+    return uniform(salt, "evaluation", customer_id) < EVALUATION_SHARE
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """n finished decisions of randomised traffic; the catalogue holds K action ids, control first.
@@ -93,8 +98,8 @@ class Dataset:
 
         A customer is on one side for good, so what a policy learned from her never judges it.
         """
-        draws = {c: uniform(salt, "evaluation", c) for c in {d.customer_id for d in self.decisions}}
-        held_out = np.array([draws[d.customer_id] < EVALUATION_SHARE for d in self.decisions])
+        judges = {c: is_held_out(c, salt=salt) for c in {d.customer_id for d in self.decisions}}
+        held_out = np.array([judges[d.customer_id] for d in self.decisions])
         return self.where(~held_out), self.where(held_out)
 
 

@@ -14,9 +14,8 @@ from decision.flow.promotion import champion_version
 from decision.ledger.base import Ledger, Rewarded
 from decision.records import RewardStatus
 from decision.serving import Champion, champion_from
-from decision.stages.hashing import uniform
 from decision.wiring import Home
-from experiments.dataset import EVALUATION_SHARE
+from experiments.dataset import is_held_out
 from experiments.evaluate import newest
 from experiments.off_policy.replay import replay_of
 from experiments.off_policy.shadow import BoolArray, Shadow, shadow
@@ -76,7 +75,7 @@ def _final(rows: Sequence[Rewarded]) -> BoolArray:
 
 
 def _held_out(row: Rewarded, salt: str) -> bool:
-    return uniform(salt, "evaluation", row.decision.customer_id) < EVALUATION_SHARE
+    return is_held_out(row.decision.customer_id, salt=salt)
 
 
 def _groups(rows: Sequence[Rewarded]) -> Mapping[str, BoolArray]:

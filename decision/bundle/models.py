@@ -108,11 +108,8 @@ class BoostedOdds:
 
     def predict(self, x: FloatArray) -> FloatArray:
         """Return probabilities, shape [K], for a context of shape [D]."""
-        node = self.roots
-        for _ in range(self.depth):
-            node = np.where(x[self.feature[node]] > self.threshold[node], self.right[node], self.left[node])
         start = self.shaped.log_odds(x)
-        return sigmoid(start + np.bincount(self.owner, weights=self.leaf[node], minlength=len(start)))
+        return sigmoid(start + np.bincount(self.owner, weights=self.leaf[_ends(self, x)], minlength=len(start)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +146,16 @@ class ForestOdds:
 
     def predict(self, x: FloatArray) -> FloatArray:
         """Return probabilities, shape [K]."""
-        node = self.roots
-        for _ in range(self.depth):
-            node = np.where(x[self.feature[node]] > self.threshold[node], self.right[node], self.left[node])
-        average: FloatArray = self.leaf[node].mean(axis=0)
+        average: FloatArray = self.leaf[_ends(self, x)].mean(axis=0)
         return average
+
+
+def _ends(trees: BoostedOdds | ForestOdds, x: FloatArray) -> IntArray:
+    """Return the leaf that a context of shape [D] comes to from each root."""
+    node = trees.roots
+    for _ in range(trees.depth):
+        node = np.where(x[trees.feature[node]] > trees.threshold[node], trees.right[node], trees.left[node])
+    return node
 
 
 @dataclass(frozen=True, slots=True)

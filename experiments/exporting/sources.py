@@ -16,8 +16,7 @@ from decision.ledger.base import Ledger
 from decision.ledger.codec import DECISION_COLUMNS, decision_of, from_us
 from decision.programme.model import Programme
 from decision.records import Decision
-from decision.stages.hashing import uniform
-from experiments.dataset import EVALUATION_SHARE
+from experiments.dataset import is_held_out
 from experiments.exporting.columns import CONTEXT, DECISIONS, OUTCOMES, PROPENSITIES, REWARDS, Column, context_columns
 
 TABLES = ("decisions", "outcomes", "rewards", "propensities")
@@ -111,7 +110,7 @@ def _decision_record(seq: int, decision: Decision, facts: Sequence[Column], salt
         "decided_at": decision.decided_at,
         "matures_at": decision.matures_at,
         "group": decision.group.value,
-        "held_out": uniform(salt, "evaluation", decision.customer_id) < EVALUATION_SHARE,
+        "held_out": is_held_out(decision.customer_id, salt=salt),
         "action_id": decision.action_id,
         "propensity": decision.propensity,
         "policy_version": decision.policy_version,

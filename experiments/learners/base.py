@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from decision.errors import NotEnoughData
 from decision.policies.action_features import ActionFeatures
 from decision.records import FloatArray, IntArray
 
@@ -69,3 +70,10 @@ class Learner(Protocol):
     def fit(self, rows: Rows, *, seed: int) -> Fitted:
         """Return the fitted learner. Raises `NotEnoughData` when the rows can't support it."""
         ...
+
+
+def enough(rows: Rows) -> None:
+    """Raise `NotEnoughData` below ten of either outcome."""
+    positives = int(rows.outcome.sum())
+    if min(positives, len(rows.outcome) - positives) < 10:
+        raise NotEnoughData(f"Expected at least 10 of either outcome, found {positives} of {len(rows.outcome)}.")

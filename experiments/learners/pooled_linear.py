@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from decision.errors import NotEnoughData
 from decision.policies.action_features import PriorScales
-from experiments.learners.base import Fitted, Rows
+from experiments.learners.base import Fitted, Rows, enough
 from experiments.learners.linear import LinearFit, collapse
 
 # The context's own effect is estimated from all rows and hardly needs shrinking; the treatments' do.
@@ -31,9 +30,7 @@ class PooledLinear:
         """Return the fitted model. Raises `NotEnoughData` below ten of either outcome."""
         from sklearn.linear_model import LogisticRegression
 
-        positives = int(rows.outcome.sum())
-        if min(positives, len(rows.outcome) - positives) < 10:
-            raise NotEnoughData(f"Expected at least 10 of either outcome, found {positives} of {len(rows.outcome)}.")
+        enough(rows)
         deviation = np.sqrt(rows.features.prior_variance(self.scales))
         design = rows.features.design(rows.action, rows.x) * deviation
         model = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-8, random_state=seed)

@@ -12,10 +12,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from decision.bundle.models import ShapedOdds
-from decision.errors import NotEnoughData
 from decision.policies.action_features import ActionFeatures
 from decision.records import FloatArray, IntArray
-from experiments.learners.base import Export, Fitted, Rows
+from experiments.learners.base import Export, Fitted, Rows, enough
 from experiments.learners.basis import Basis
 from experiments.learners.sparse import ROUNDS, Blocks, fit_sparse
 
@@ -95,13 +94,6 @@ def _fit(rows: Rows, basis: Basis, *, rounds: int) -> SparseFit:
     blocks = blocks_of(rows.features, basis)
     weights, covariance = fit_sparse(basis.columns(rows.x), rows.action, rows.outcome, blocks, rounds=rounds)
     return SparseFit(basis, blocks, weights, covariance)
-
-
-def enough(rows: Rows) -> None:
-    """Raise `NotEnoughData` below ten of either outcome."""
-    positives = int(rows.outcome.sum())
-    if min(positives, len(rows.outcome) - positives) < 10:
-        raise NotEnoughData(f"Expected at least 10 of either outcome, found {positives} of {len(rows.outcome)}.")
 
 
 def blocks_of(features: ActionFeatures, basis: Basis) -> Blocks:

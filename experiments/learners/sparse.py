@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.linalg.lapack import dpotri
 
-from decision.policies.posterior import sigmoid
+from decision.policies.posterior import logit, sigmoid
 from decision.records import FloatArray, IntArray
 
 ROUNDS = 8
@@ -62,8 +62,7 @@ def fit_sparse(
     rows = [np.flatnonzero(action == k) for k in range(len(blocks.codes))]
     parts = [(columns[i], outcome[i]) for i in rows]
     weights = np.zeros(blocks.scale.shape)
-    share = np.clip(outcome.mean(), 1e-6, 1.0 - 1e-6)
-    weights[0, 0] = np.log(share / (1.0 - share))
+    weights[0, 0] = logit(outcome.mean())
     inverse = np.diag(variance)
     for round_ in range(rounds):
         for _ in range(FIRST_STEPS if round_ == 0 else STEPS):
