@@ -9,6 +9,7 @@ from flask import Flask
 
 from decision import server
 from decision.api import decisions, events, health, openapi, policy, problem
+from decision.api.compat import segment
 from decision.wiring import Home, Shop
 
 
@@ -16,7 +17,7 @@ def create_app(shop: Shop) -> Flask:
     """Return the application that serves a shop."""
     app = Flask("encore")
     problem.register(app)
-    for room in (decisions, events, policy, health, openapi):
+    for room in (decisions, events, policy, segment, health, openapi):
         app.register_blueprint(room.blueprint(shop))
     return app
 

@@ -10,13 +10,33 @@ from flask import Blueprint, Response, render_template
 
 from decision import __version__
 from decision.api import event_catalogue
+from decision.api.compat.segment import SegmentBatch, SegmentMessage, SegmentReceipt
 from decision.api.events import EventBatch
 from decision.api.problem import answer
 from decision.api.schemas import DecisionAnswer, DecisionQuestion, DecisionRecord, EventReceipt, PolicyAnswer, Problem
 from decision.flow.observe import Event
 from decision.wiring import Shop
 
-_COMPONENTS = (DecisionQuestion, DecisionAnswer, DecisionRecord, Event, EventBatch, EventReceipt, PolicyAnswer, Problem)
+_COMPONENTS = (
+    DecisionQuestion,
+    DecisionAnswer,
+    DecisionRecord,
+    Event,
+    EventBatch,
+    EventReceipt,
+    PolicyAnswer,
+    Problem,
+    SegmentBatch,
+    SegmentMessage,
+    SegmentReceipt,
+)
+_CALL = {
+    "event": "Order Completed",
+    "userId": "C-1001",
+    "messageId": "m-1",
+    "timestamp": "2026-11-20T10:00:00Z",
+    "properties": {"order_id": "O-2", "revenue": "42.00", "currency": "EUR", "affiliation": "hamburg"},
+}
 _QUESTION = {
     "decision_id": "demo-1",
     "customer_id": "C-1001",
@@ -58,6 +78,13 @@ def document() -> dict[str, Any]:
             "/v1/decisions/{decision_id}": {"get": _get_decision()},
             "/v1/events": {"post": _post_events()},
             "/v1/policy": {"get": _get("What serves now", "getPolicy", "PolicyAnswer")},
+            "/v1/batch": {"post": _segment("postBatch", "SegmentBatch", {"batch": [{"type": "track"} | _CALL]})},
+            "/v1/track": {"post": _segment("postTrack", "SegmentMessage", _CALL)},
+            "/v1/identify": {
+                "post": _segment(
+                    "postIdentify", "SegmentMessage", {"userId": "C-1001", "traits": {"consent": {"email": True}}}
+                )
+            },
             "/livez": {"get": _get("Is the process up?", "livez")},
             "/readyz": {"get": _get("Can it decide?", "readyz", problems=(503,))},
         },
@@ -96,6 +123,15 @@ def _post_events() -> dict[str, Any]:
         "operationId": "postEvents",
         "requestBody": _body(either, event_catalogue.EXAMPLES["order"]),
         "responses": _responses("EventReceipt", (400, 413, 415, 422, 503)),
+    }
+
+
+def _segment(name: str, schema: str, example: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "summary": "What a Segment client sends",
+        "operationId": name,
+        "requestBody": _body({"$ref": f"#/components/schemas/{schema}"}, example),
+        "responses": _responses("SegmentReceipt", (400, 413, 415, 422, 503)),
     }
 
 
