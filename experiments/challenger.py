@@ -16,11 +16,11 @@ from decision.policies.posterior import Posterior, logit
 from decision.programme.model import Programme
 from decision.records import FloatArray, action_named
 from decision.serving import posterior_arrays
-from experiments.components import fit_components
+from experiments.components import ComponentModels, fit_components
 from experiments.dataset import Dataset
 from experiments.encoding import encode_all, fit_encoder
 from experiments.learners import USUAL
-from experiments.learners.base import Learner, Rows
+from experiments.learners.base import Fitted, Learner, Rows
 from experiments.selection import Candidate, choose, cross_fit
 
 FEWEST_DECISIONS = 500
@@ -43,13 +43,18 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Challenger:
-    """What training gives: the parts of a bundle, all candidates, and the sentence why one was chosen."""
+    """What training gives: the parts of a bundle, all candidates, and the sentence why one was chosen.
+
+    `fitted` and `models` are what the bundle's arrays were made of.
+    """
 
     manifest: Manifest
     arrays: Mapping[str, np.ndarray]
     candidates: tuple[Candidate, ...]
     chosen: Candidate
     because: str
+    fitted: Fitted
+    models: ComponentModels
 
 
 def build_challenger(
@@ -90,7 +95,8 @@ def build_challenger(
     )
     chosen, because = choose(candidates)
     tell(f"fitting {chosen.name} on all {len(data):,} rows")
-    fitted = learners[chosen.name].fit(Rows(x, data.action, data.repurchased, features), seed=settings.seed)
+    rows = Rows(x, data.action, data.repurchased, features, data.customers)
+    fitted = learners[chosen.name].fit(rows, seed=settings.seed)
     head, models = fitted.export(), fit_components(data, x, features, seed=settings.seed)
     manifest = Manifest(
         format=FORMAT,
@@ -117,7 +123,8 @@ def build_challenger(
     )
     arrays = {f"repurchase.{name}": array for name, array in head.arrays.items()}
     belief = posterior_arrays(_belief(data, x, features, chosen.odds))
-    return Challenger(manifest, {**arrays, **models.arrays(), **belief}, tuple(candidates), chosen, because)
+    arrays |= {**models.arrays(), **belief}
+    return Challenger(manifest, arrays, tuple(candidates), chosen, because, fitted, models)
 
 
 def _belief(data: Dataset, x: FloatArray, features: ActionFeatures, odds: FloatArray) -> Posterior:

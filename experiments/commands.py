@@ -87,6 +87,8 @@ def train(home: Home, *, seed: int, folds: int, repeats: int, policy: str, learn
             low, high = c.mean - 1.96 * c.standard_error, c.mean + 1.96 * c.standard_error
             click.echo(f"{c.name:24} {c.mean:20.4f}   [{low:.4f}, {high:.4f}]")
     click.echo(f"chosen: {trained.challenger.chosen.name}, because {trained.challenger.because}.")
+    if trained.certainty is not None:
+        click.echo(trained.certainty.sentence)
     click.echo(
         f"bundle {trained.bundle.version} from {trained.rows:,} decisions; MLflow run {trained.run_id}, "
         f"registered version {trained.model_version} (challenger)."

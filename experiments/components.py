@@ -11,7 +11,7 @@ from decision.bundle.models import LinearOdds
 from decision.policies.action_features import ActionFeatures
 from decision.programme.model import Programme
 from decision.records import Components, FloatArray, action_named
-from decision.stages.valuation import worth
+from decision.stages.valuation import Worth, worth
 from experiments.dataset import Dataset
 from experiments.learners.base import Rows
 from experiments.learners.pooled_linear import PooledLinear
@@ -105,14 +105,21 @@ def _redemption(data: Dataset, features: ActionFeatures) -> FloatArray:
 
 def values(programme: Programme, data: Dataset, components: Components) -> FloatArray:
     """Return the value of every action for every decision under its store's goal, [n, K]; -inf where not allowed."""
+    result = worths(programme, data, components).value(components.repurchase)
+    result[~data.allowed] = -np.inf
+    return result
+
+
+def worths(programme: Programme, data: Dataset, components: Components) -> Worth:
+    """Return what repurchases under each action are worth in every decision under its store's goal, arrays [n, K]."""
     actions = [action_named(action_id) for action_id in data.catalogue]
-    result = np.full(data.allowed.shape, -np.inf)
+    fixed, per_repurchase = np.empty(data.allowed.shape), np.empty(data.allowed.shape)
     goals = [programme.goal_of(d.store if d.store in programme.stores else None) for d in data.decisions]
     for goal in set(goals):
         rows = np.array([g == goal for g in goals])
         part = Components(
             components.visit[rows], components.repurchase[rows], components.basket[rows], components.redemption[rows]
         )
-        result[rows] = worth(programme, goal, actions, part).value(part.repurchase)
-    result[~data.allowed] = -np.inf
-    return result
+        found = worth(programme, goal, actions, part)
+        fixed[rows], per_repurchase[rows] = found.fixed, found.per_repurchase
+    return Worth(fixed, per_repurchase)

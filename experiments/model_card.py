@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from decision.bundle.manifest import Manifest
 from decision.programme.model import Programme
+from experiments.certainty import Certainty
 from experiments.dataset import Dataset
 from experiments.selection import Candidate
 from experiments.train_metrics import Measured, Metric
@@ -33,6 +34,7 @@ def model_card(
     because: str,
     measured: Measured,
     report: Report,
+    certainty: Certainty | None = None,
 ) -> str:
     """Return the card of a challenger; every figure is out of sample, with its 95 % interval."""
     unit, provenance = programme.currency, manifest.provenance
@@ -73,6 +75,7 @@ def model_card(
         "",
         *(report.tree.sentences(unit) if report.tree else [f"No policy tree: {report.no_tree_because}"]),
         "",
+        *([] if certainty is None else [certainty.sentence, ""]),
         "## For what, and for what not",
         "",
         f"- For decisions of the programme `{programme.name}` right after "
