@@ -17,6 +17,8 @@ ContextValue = float | str | None
 
 CONTROL = "control"
 TRIAL_PREFIX = "trial:"
+OBSERVATIONAL_PREFIX = "observational:"
+ESTIMATED_PROPENSITY = "estimated_propensity"
 
 
 class Group(StrEnum):
@@ -238,8 +240,16 @@ class Decision:
 
     @property
     def imported(self) -> bool:
-        """Return whether this is a row of a past trial, whose reward came with it and is never recomputed."""
-        return self.policy_version.startswith(TRIAL_PREFIX)
+        """Return whether this is a row of a past log, whose reward came with it and is never recomputed."""
+        return self.policy_version.startswith((TRIAL_PREFIX, OBSERVATIONAL_PREFIX))
+
+    @property
+    def observational(self) -> bool:
+        """Return whether nothing was drawn: who got which action is only estimated, under `estimated_propensity`.
+
+        Offline models may learn from it; it never judges a policy nor teaches the bandit.
+        """
+        return self.policy_version.startswith(OBSERVATIONAL_PREFIX)
 
     def prediction(self, name: str, action_id: str) -> float | None:
         """Return what was predicted for an allowed action: `repurchase` odds or `value`; None where nothing was."""

@@ -130,8 +130,12 @@ def build_challenger(
 def _belief(data: Dataset, x: FloatArray, features: ActionFeatures, odds: FloatArray) -> Posterior:
     """Return what the bandit starts from: the residual of the out-of-fold odds, learned on the training set.
 
-    Out of fold, because a model's own training rows would make its residual look smaller than it is.
+    Out of fold, because a model's own training rows would make its residual look smaller than it is. Of randomised
+    decisions alone: what nobody drew does not teach a bandit.
     """
-    logged = odds[np.arange(len(data)), data.action]
+    drawn = ~data.observational
     prior = Posterior.prior(features.prior_variance(PriorScales()))
-    return prior.updated(features.design(data.action, x), logit(logged), data.repurchased)
+    if not drawn.any():
+        return prior
+    logged = odds[np.arange(len(data)), data.action][drawn]
+    return prior.updated(features.design(data.action[drawn], x[drawn]), logit(logged), data.repurchased[drawn])

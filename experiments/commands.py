@@ -87,6 +87,11 @@ def train(home: Home, *, seed: int, folds: int, repeats: int, policy: str, learn
             low, high = c.mean - 1.96 * c.standard_error, c.mean + 1.96 * c.standard_error
             click.echo(f"{c.name:24} {c.mean:20.4f}   [{low:.4f}, {high:.4f}]")
     click.echo(f"chosen: {trained.challenger.chosen.name}, because {trained.challenger.because}.")
+    if trained.observational:
+        click.echo(
+            f"{trained.observational:,} of {trained.rows:,} decisions are observational: estimated propensities. "
+            "The gate judges without them."
+        )
     if trained.certainty is not None:
         click.echo(trained.certainty.sentence)
     click.echo(

@@ -50,8 +50,9 @@ def model_card(
         "",
         "## Data",
         "",
-        f"- {len(data):,} finished randomised decisions of {len(set(data.customers.tolist())):,} customers, "
+        f"- {len(data):,} finished {_kind(data)} decisions of {len(set(data.customers.tolist())):,} customers, "
         f"{first:%Y-%m-%d} to {data.ends_at:%Y-%m-%d}, {len(data.catalogue)} actions.",
+        *_observational(data),
         f"- {100 * data.repurchased.mean():.1f} % repurchased inside {programme.attribution_window_days} days; value "
         f"{data.value.mean():.2f} {unit} per decision as logged.",
         f"- Data sha256 `{data.sha256}`; programme digest `{programme.digest}`; seed {provenance.seed}; "
@@ -98,6 +99,21 @@ def model_card(
         "`context` of JSON objects as the ledger keeps them.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _kind(data: Dataset) -> str:
+    if data.observational.all():
+        return "observational"
+    return "randomised and observational" if data.observational.any() else "randomised"
+
+
+def _observational(data: Dataset) -> list[str]:
+    if not data.observational.any():
+        return []
+    return [
+        f"- **{int(data.observational.sum()):,} of them are observational: estimated propensities.** Nobody drew who "
+        "got what; figures that use them hold only if the context tells all that decided it. They never judge."
+    ]
 
 
 def _row(metric: Metric) -> str:

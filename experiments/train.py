@@ -34,6 +34,7 @@ class Trained:
     run_id: str
     model_version: str
     certainty: Certainty | None
+    observational: int
 
 
 def train(
@@ -62,6 +63,7 @@ def train(
         "seed": settings.seed,
         "folds": settings.folds,
         "repeats": settings.repeats,
+        "observational_rows": int(data.observational.sum()),
         "actions": len(data.catalogue),
         "policy": settings.policy,
         "encore_version": __version__,
@@ -97,7 +99,7 @@ def train(
         tracking.log_report(mlflow, seen, card, unit=programme.currency)
         example = json.dumps(data.contexts[0])
         model_version = tracking.register(mlflow, bundle, folder, programme, example=example, card=card)
-    return Trained(challenger, bundle, len(data), run_id, model_version, sure)
+    return Trained(challenger, bundle, len(data), run_id, model_version, sure, int(data.observational.sum()))
 
 
 def _log_metrics(mlflow: Any, data: Dataset, challenger: Challenger, settings: Settings) -> Measured:
