@@ -19,6 +19,8 @@ from experiments.learners.pooled_linear import PooledLinear
 FEWEST_BASKETS = 30
 # A redemption rate starts from this many pseudo-repurchases at the rate of all offers together.
 REDEMPTION_PRIOR = 10.0
+# The variance of a log basket is near 0.4; offers move it by a tenth or two, a standardised fact by less.
+BASKET_VARIANCE, BASKET_BY_OFFER, BASKET_BY_FACT = 0.4, 0.25, 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,9 @@ def _fit_basket(
 
     offers = features.offers[data.action[bought]]
     log_revenue = np.log(data.revenue[bought])
-    # The variance of a log basket is near 0.4; offers move it by a tenth or two, a standardised fact by less.
-    scale = np.concatenate([np.full(offers.shape[1], 0.25), np.full(d, 0.15)])
+    scale = np.concatenate([np.full(offers.shape[1], BASKET_BY_OFFER), np.full(d, BASKET_BY_FACT)])
     design = np.hstack([offers, x[bought]]) * scale
-    model = Ridge(alpha=0.4).fit(design, log_revenue)
+    model = Ridge(alpha=BASKET_VARIANCE).fit(design, log_revenue)
     weights = model.coef_ * scale
     by_action = features.offers @ weights[: offers.shape[1]] + model.intercept_
     coefficients = np.hstack([by_action[:, None], np.tile(weights[offers.shape[1] :], (k, 1))])
