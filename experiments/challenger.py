@@ -18,9 +18,10 @@ from decision.records import FloatArray, action_named
 from decision.serving import posterior_arrays
 from experiments.components import ComponentModels, fit_components
 from experiments.dataset import Dataset
-from experiments.encoding import encode_all, fit_encoder
+from experiments.encoding import fit_encoder
 from experiments.learners import USUAL
 from experiments.learners.base import Fitted, Learner, Rows
+from experiments.level_rates import rate_levels
 from experiments.selection import Candidate, choose, cross_fit
 
 FEWEST_DECISIONS = 500
@@ -79,8 +80,8 @@ def build_challenger(
             hint="Import a past trial, or give the random group a larger share for a while. Decisions made after an "
             "unfinished one wait for it: `encore learn` finishes them.",
         )
-    encoder = fit_encoder(data.contexts)
-    x = encode_all(encoder, data.contexts)
+    rated = rate_levels(fit_encoder(data.contexts), data.contexts, data.repurchased, data.customers)
+    encoder, x = rated.encoder, rated.x_for(np.ones(len(data), dtype=bool))
     features = ActionFeatures([action_named(a) for a in data.catalogue], encoder.width)
     candidates = cross_fit(
         data,
@@ -91,6 +92,7 @@ def build_challenger(
         repeats=settings.repeats,
         seed=settings.seed,
         learners=learners,
+        x_for=rated.x_for,
         tell=lambda name: tell(f"cross-fitting {name}"),
     )
     chosen, because = choose(candidates)
