@@ -34,8 +34,8 @@ def is_held_out(customer_id: str, *, salt: str) -> bool:
 class Dataset:
     """n finished decisions of randomised traffic; the catalogue holds K action ids, control first.
 
-    `action` [n] are places in the catalogue, `allowed` [n, K]; `value` and `revenue` [n] in currency units;
-    `value` is the reward under the goal that held.
+    `action` [n] are places in the catalogue, `allowed` [n, K]; `value`, `revenue` and `margin` [n] in currency units;
+    `value` is the reward under the goal that held, `margin` gross margin less what the offer cost.
     """
 
     catalogue: tuple[str, ...]
@@ -48,6 +48,7 @@ class Dataset:
     redeemed: FloatArray
     revenue: FloatArray
     value: FloatArray
+    margin: FloatArray
 
     def __len__(self) -> int:
         return len(self.decisions)
@@ -91,6 +92,7 @@ class Dataset:
             redeemed=self.redeemed[keep],
             revenue=self.revenue[keep],
             value=self.value[keep],
+            margin=self.margin[keep],
         )
 
     def split(self, *, salt: str) -> tuple[Dataset, Dataset]:
@@ -182,6 +184,7 @@ def _dataset(rows: list[Rewarded], catalogue: tuple[str, ...]) -> Dataset:
         redeemed=np.array([float(r.redeemed) for r in rewards]),
         revenue=np.array([r.revenue_micros / MICROS for r in rewards]),
         value=np.array([r.value_micros / MICROS for r in rewards]),
+        margin=np.array([(r.margin_micros - r.cost_micros) / MICROS for r in rewards]),
     )
 
 
