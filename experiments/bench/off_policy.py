@@ -73,7 +73,7 @@ def _parity(folder: Path) -> list[dict[str, Any]]:
 
 def _speed() -> Speed | None:
     beside, sentence = peer()
-    print(f"\nspeed on 100,000 rounds x 20 actions: {sentence}")
+    print(f"\nspeed on 100,000 rounds x 20 actions, CPU time, arrays read and checked each time: {sentence}")
     if beside is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
@@ -82,11 +82,14 @@ def _speed() -> Speed | None:
     for label, ours, theirs in (
         (f"values of {found.estimators} estimators", found.ours_seconds, found.peer_seconds),
         ("the same with bootstrap intervals", found.ours_bootstrap_seconds, found.peer_bootstrap_seconds),
-        ("dr alone, arrays read and checked", found.ours_one_seconds, found.peer_one_seconds),
+        *((f"{name} alone", *seconds) for name, seconds in found.alone.items()),
     ):
         print(f"{label:44} {1e3 * ours:7.1f} ms {1e3 * theirs:7.1f} ms {theirs / ours:6.1f}x")
     print(_bar(f"largest relative error {found.largest_error:.1e}", found.largest_error <= TOLERANCE))
-    print(_bar(f"bar {FASTER:g}x", found.peer_seconds >= FASTER * found.ours_seconds))
+    print(_bar(f"bar {FASTER:g}x, all together", found.peer_seconds >= FASTER * found.ours_seconds))
+    slowest = min(found.alone, key=lambda name: found.alone[name][1] / found.alone[name][0])
+    ours, theirs = found.alone[slowest]
+    print(_bar(f"bar {FASTER:g}x, each alone: {slowest} {theirs / ours:.1f}x", theirs >= FASTER * ours))
     return found
 
 
@@ -94,7 +97,10 @@ def _memory(rounds: int) -> Memory:
     command = [sys.executable, "-m", "experiments.bench.off_policy_speed", str(rounds)]
     done = subprocess.run(command, check=True, capture_output=True, env=one_thread())
     found = msgspec.json.decode(done.stdout, type=Memory)
-    print(f"\nmemory: {found.rounds:,} rounds x {found.actions} actions in chunks, {found.estimators} estimators")
+    print(
+        f"\nmemory: {found.rounds:,} rounds x {found.actions} actions in chunks, {found.estimators} estimators", end=""
+    )
+    print(f", and the gate on {found.customers:,} customers")
     print(
         f"peak {found.peak_mib:,.0f} MiB (of which {found.before_mib:,.0f} before the first chunk), "
         f"{found.valuing_seconds:.1f} s to value and {found.making_seconds:.1f} s to make the log"
