@@ -36,8 +36,8 @@ class Dataset:
 
     All are of randomised traffic, but those marked `observational`, whose propensities are estimated.
 
-    `action` [n] are places in the catalogue, `allowed` [n, K]; `value` and `revenue` [n] in currency units;
-    `value` is the reward under the goal that held.
+    `action` [n] are places in the catalogue, `allowed` [n, K]; `value`, `revenue` and `margin` [n] in currency units;
+    `value` is the reward under the goal that held, `margin` gross margin less what the offer cost.
     """
 
     catalogue: tuple[str, ...]
@@ -50,6 +50,7 @@ class Dataset:
     redeemed: FloatArray
     revenue: FloatArray
     value: FloatArray
+    margin: FloatArray
 
     def __len__(self) -> int:
         return len(self.decisions)
@@ -100,6 +101,7 @@ class Dataset:
             redeemed=self.redeemed[keep],
             revenue=self.revenue[keep],
             value=self.value[keep],
+            margin=self.margin[keep],
         )
 
     def split(self, *, salt: str) -> tuple[Dataset, Dataset]:
@@ -200,6 +202,7 @@ def _dataset(rows: list[Rewarded], catalogue: tuple[str, ...]) -> Dataset:
         redeemed=np.array([float(r.redeemed) for r in rewards]),
         revenue=np.array([r.revenue_micros / MICROS for r in rewards]),
         value=np.array([r.value_micros / MICROS for r in rewards]),
+        margin=np.array([(r.margin_micros - r.cost_micros) / MICROS for r in rewards]),
     )
 
 

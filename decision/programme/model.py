@@ -116,6 +116,22 @@ class Guardrails:
     margin_floor: float | None
 
 
+GUARDRAIL_METRICS: Mapping[str, str] = {"unsubscribes": "harm", "returns": "harm", "margin": "off"}
+BURDENS = ("harm", "safety", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailRule:
+    """A metric that may veto a promotion: the worsening per decision that is tolerated, and what must be proven.
+
+    `burden` is `harm` (a proven harm vetoes) or `safety` (what isn't proven harmless vetoes).
+    """
+
+    metric: str
+    tolerance: float
+    burden: str
+
+
 @dataclass(frozen=True, slots=True)
 class Eligibility:
     """Who may be treated at all. `rules` are CEL expressions that must all hold."""
@@ -155,6 +171,7 @@ class Programme:
     stores: Mapping[str, Store]
     budgets: tuple[Budget, ...]
     guardrails: Guardrails
+    guardrail_metrics: tuple[GuardrailRule, ...]
     eligibility: Eligibility
     features: Mapping[str, Feature]
     actions: tuple[Action, ...]
