@@ -7,6 +7,7 @@ everybody who will come: the linear relaxation of its choice is solved through i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -23,17 +24,20 @@ BISECTIONS = 60
 class Stream:
     """N customers in order of arrival: `at` [N] are shares of the period, `value` and `cost` [N, K] of K actions.
 
-    Both are in currency units, value net of cost; action 0 is control and costs nothing.
+    Both are in currency units, value net of cost; action 0 is control and costs nothing. `held` [N, K] is what is
+    reserved of the budget until the offer expires after `validity`, a share of the period, and `cost` remains.
     """
 
     at: FloatArray
     value: FloatArray
     cost: FloatArray
+    held: FloatArray
+    validity: float
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a way of spending brought: `gain` over control, `path` [steps] of the share spent, the price's `prices`."""
+    """What a way of spending brought: `gain` over control; `path` [steps] of the share in use, and of the price."""
 
     gain: float
     path: FloatArray
@@ -45,14 +49,18 @@ def spend(stream: Stream, amount: float, *, steps: int, paced: bool) -> Spent:
     budget = Budget("b", None, None, "month", round(amount * MICROS), None, pacing=paced)
     price, before, used, gain = Price(), Progress(Used(), 0.0), 0.0, 0.0
     path, prices = np.zeros(steps), np.zeros(steps)
+    releases: list[tuple[float, float]] = []
     ends = np.searchsorted(stream.at, np.arange(1, steps + 1) / steps)
     uplift = stream.value - stream.value[:, :1]
     for step, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        while releases and releases[0][0] <= step / steps:
+            used -= heappop(releases)[1]
         for i in range(start, end):
-            fits = used + stream.cost[i] <= amount
+            fits = used + stream.held[i] <= amount
             charged = uplift[i] - price.per_money * stream.cost[i]
             chosen = int(np.where(fits, charged, -np.inf).argmax())
-            used, gain = used + stream.cost[i, chosen], gain + uplift[i, chosen]
+            used, gain = used + stream.held[i, chosen], gain + uplift[i, chosen]
+            heappush(releases, (stream.at[i] + stream.validity, stream.held[i, chosen] - stream.cost[i, chosen]))
         now = Progress(Used(round(used * MICROS)), (step + 1) / steps)
         if paced:
             price, before = stepped(price, budget, before, now), now

@@ -25,7 +25,7 @@ def customers(seed: int, *, late: float = 0.5, n: int = 3_000) -> Stream:
     cost = rng.lognormal(0.5, 0.4, (n, 4))
     value = rng.lognormal(0.0, 1.0, (n, 1)) * cost**0.7 * rng.lognormal(0.0, 0.5, (n, 4))
     cost[:, 0] = value[:, 0] = 0.0
-    return Stream(at, value, cost)
+    return Stream(at, value, cost, held=cost, validity=1.0)
 
 
 def wanted(stream: Stream) -> float:
@@ -58,6 +58,14 @@ def test_a_shift_of_traffic_halfway_is_absorbed(late: float) -> None:
     even = np.arange(1, STEPS + 1) / STEPS
     assert np.abs(paced.path - even).max() < 0.12
     assert (paced.prices[-STEPS // 5 :].mean() > paced.prices[STEPS // 5 : STEPS // 2].mean()) == (late > 0.5)
+
+
+def test_what_is_reserved_for_the_dearest_case_is_never_over_budget_either() -> None:
+    stream = replace(customers(204), validity=0.5)
+    stream = replace(stream, held=4.0 * stream.cost)
+    paced, first_come, best = both(stream, 1.0)
+    assert paced.path.max() <= 1.0
+    assert first_come.gain < paced.gain < best
 
 
 def test_an_ample_budget_is_free_and_loses_nothing() -> None:
