@@ -22,7 +22,7 @@ from decision.programme.model import Goal, Programme
 from decision.records import CONTROL, Action, ContextValue, Decision, FloatArray, Group, action_named
 from decision.stages.context import Encoder
 from decision.stages.pacing import Price, charge
-from decision.stages.valuation import Worth, worth
+from decision.stages.valuation import Worth, before_cost, expected_cost
 
 # The policy version of decisions made before the first promotion.
 NO_BUNDLE = "business_as_usual"
@@ -55,9 +55,10 @@ class Champion:
         features = self.encoder.encode(context)
         index = np.array([self.index[action.action_id] for action in actions])
         components = self.model.predict(features, index)
-        outlook = Outlook(features, index, components, worth(programme, goal, actions, components))
+        cost = expected_cost(programme, actions, components)
+        outlook = Outlook(features, index, components, before_cost(programme, goal, components).less(cost))
         repurchase = self.policy.repurchase(outlook)
-        return Valued(known, outlook, repurchase, outlook.worth.value(repurchase))
+        return Valued(known, outlook, repurchase, outlook.worth.value(repurchase), cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Valued:
     outlook: Outlook
     repurchase: FloatArray
     value: FloatArray
+    cost: Worth
     shadow_price: FloatArray | None = None
 
     def charged(self, price: Worth) -> Valued:
@@ -137,7 +139,7 @@ class Serving:
         if not self.prices:
             return valued
         known = [action for action, is_known in zip(allowed, valued.known, strict=True) if is_known]
-        price = charge(self.programme, self.prices, known, store=store, components=valued.outlook.components)
+        price = charge(self.programme, self.prices, known, store=store, cost=valued.cost)
         return valued if price is None else valued.charged(price)
 
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from decision.money import MICROS
 from decision.programme.model import Budget, Programme
-from decision.records import Action, Components
+from decision.records import Action
 from decision.stages.guardrails import Used
-from decision.stages.valuation import Worth, expected_cost
+from decision.stages.valuation import Worth
 
 # How far the logarithm of a price moves for a whole budget used beside the path, and at most in one step.
 GAIN = 20.0
@@ -81,13 +81,15 @@ def charge(
     actions: Sequence[Action],
     *,
     store: str | None,
-    components: Components,
+    cost: Worth,
 ) -> Worth | None:
-    """Return what each action [K] is charged for the budgets that cover it, by their names; None where nothing is.
+    """Return what each action [K] is charged for the budgets that cover it; None where nothing is.
+
+    `prices` are by the name of the budget; `cost` is what the actions are expected to cost.
 
     Money is charged on the expected cost and not on what is reserved, so that the ranking is by value per money spent.
     """
-    rates, uses = np.zeros(len(actions)), np.zeros(len(actions))
+    rates, uses, charged = [0.0] * len(actions), [0.0] * len(actions), False
     for budget in programme.budgets:
         price = prices.get(budget.name)
         if price is None or price.free or not budget.paced:
@@ -96,7 +98,8 @@ def charge(
             if not action.is_control and budget.covers(action, store):
                 rates[k] += price.per_money
                 uses[k] += price.per_use
-    if not (rates.any() or uses.any()):
+                charged = True
+    if not charged:
         return None
-    cost = expected_cost(programme, actions, components)
-    return Worth(uses + rates * cost.fixed, rates * cost.per_repurchase)
+    rate = np.array(rates)
+    return Worth(uses + rate * cost.fixed, rate * cost.per_repurchase)

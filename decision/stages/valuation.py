@@ -37,9 +37,13 @@ class Worth:
 
 def worth(programme: Programme, goal: Goal, actions: Sequence[Action], components: Components) -> Worth:
     """Return what visits and repurchases under each action are worth, net of its cost, for arrays of shape [K]."""
-    cost = expected_cost(programme, actions, components)
+    return before_cost(programme, goal, components).less(expected_cost(programme, actions, components))
+
+
+def before_cost(programme: Programme, goal: Goal, components: Components) -> Worth:
+    """Return what visits and repurchases under each action are worth, whatever it costs, for arrays of shape [K]."""
     gain = (goal.profit * programme.gross_margin + goal.revenue) * components.basket + goal.loyalty
-    return Worth(goal.traffic * components.visit - cost.fixed, gain - cost.per_repurchase)
+    return Worth(goal.traffic * components.visit, gain)
 
 
 def expected_cost(programme: Programme, actions: Sequence[Action], components: Components) -> Worth:

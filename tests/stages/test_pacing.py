@@ -10,7 +10,7 @@ from decision.programme.model import Goal
 from decision.records import CONTROL_ACTION, Components
 from decision.stages.guardrails import Used
 from decision.stages.pacing import Price, Progress, charge, stepped
-from decision.stages.valuation import worth
+from decision.stages.valuation import expected_cost, worth
 from experiments.budget_world import Spent, Stream, optimum, spend
 from tests.support import budget, micros, programme
 
@@ -114,12 +114,15 @@ def test_an_action_pays_for_every_budget_that_covers_it() -> None:
     actions = [CONTROL_ACTION, shop.action("discount@sms"), shop.action("shipping@email")]
     components = Components(np.zeros(3), np.zeros(3), np.full(3, 50.0), np.array([0.0, 0.4, 0.5]))
     repurchase = np.array([0.2, 0.3, 0.4])
-    cost = np.array([0.0, 0.09 + 0.3 * 0.4 * 5.0, 0.02 + 0.4 * 0.5 * 4.9])
+    line, cost = (
+        expected_cost(shop, actions, components),
+        np.array([0.0, 0.09 + 0.3 * 0.4 * 5.0, 0.02 + 0.4 * 0.5 * 4.9]),
+    )
     for store, rate in (("hamburg", 0.75), (None, 0.5)):
-        price = charge(shop, prices, actions, store=store, components=components)
+        price = charge(shop, prices, actions, store=store, cost=line)
         assert price is not None
         assert price.value(repurchase) == pytest.approx(rate * cost + [0.0, 0.0, 3.0])
     true = worth(shop, Goal(), actions, components)
     assert true.less(price).value(repurchase) == pytest.approx(true.value(repurchase) - price.value(repurchase))
-    assert charge(shop, prices, actions[:1], store="hamburg", components=components) is None
-    assert charge(shop, {"all": Price()}, actions, store="hamburg", components=components) is None
+    assert charge(shop, prices, actions[:1], store="hamburg", cost=line) is None
+    assert charge(shop, {"all": Price()}, actions, store="hamburg", cost=line) is None
