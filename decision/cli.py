@@ -16,6 +16,7 @@ import click
 from decision import __version__, server
 from decision.errors import EncoreError, InvalidProgramme, NotFound, counted
 from decision.flow.learn import learn as learn_once
+from decision.flow.pace import pace
 from decision.flow.promotion import champion_version
 from decision.flow.promotion import rollback as roll_back
 from decision.flow.sweep import sweep
@@ -124,6 +125,9 @@ def check(home: Home) -> None:
         f"{counted(len(programme.channels), 'channel')}, {len(programme.actions)} actions with control, "
         f"{counted(len(programme.stores), 'store')}. No mistakes."
     )
+    for budget in programme.budgets:
+        given = "to whoever comes first" if not budget.paced else f"paced over the {budget.period}"
+        click.echo(f"budget {budget.name}: {given}")
 
 
 @main.command()
@@ -153,7 +157,7 @@ def serve(home: Home, host: str, port: int, workers: int, threads: int) -> None:
 @click.option("--every", default=30.0, show_default=True, help="Seconds between rounds.")
 @click.pass_obj
 def learn(home: Home, once: bool, every: float) -> None:
-    """Mature rewards, release budgets of expired offers, and update the bandit from what is final."""
+    """Mature rewards, release budgets of expired offers, price scarce ones, and update the bandit."""
     home.programme()
     ledger = home.ledger()
     stop = threading.Event()
@@ -179,6 +183,7 @@ def _round(home: Home, ledger: Ledger) -> None:
 def _mature_and_learn(home: Home, ledger: Ledger) -> None:
     programme, now = home.programme(), utc_now()
     swept = sweep(programme=programme, ledger=ledger, now=now)
+    pace(programme=programme, ledger=ledger, now=now)
     if version := champion_version(ledger):
         learned = learn_once(home.bundles.read(version), programme=programme, ledger=ledger, now=now)
         if learned.outcomes or learned.replayed:

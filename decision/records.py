@@ -56,6 +56,7 @@ class Reason(StrEnum):
     RANDOM = "random_group"
     BUSINESS_AS_USUAL = "business_as_usual"
     HIGHEST_VALUE = "highest_value"
+    BUDGET_PACED = "budget_paced"
     EXPLORED = "explored"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from decision.bundle.store import BundleStore
 from decision.errors import EncoreError, LedgerError
+from decision.flow.pace import prices_in_force
 from decision.flow.promotion import champion_version
 from decision.ledger.base import Ledger
 from decision.ledger.sqlite import SqliteLedger
@@ -105,14 +106,14 @@ class Shop:
             return 0
 
     def refresh(self) -> None:
-        """Pick up an edited programme, a promotion, a rollback or a new belief."""
+        """Pick up an edited programme, a promotion, a rollback, a new belief or a new price."""
         programme, champion = self._fresh_programme(), self.serving.champion
         try:
             champion = self._fresh_champion()
         except EncoreError as error:
             self.count_fault(type(error).__name__)
             log.error("kept the last good policy: %s", error)
-        self.serving = Serving(programme, champion)
+        self.serving = Serving(programme, champion, prices_in_force(programme, self.ledger))
 
     def _fresh_programme(self) -> Programme:
         stamp = self._stamp()

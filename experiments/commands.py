@@ -175,10 +175,16 @@ def mlflow_ui(host: str, port: int) -> None:
 @click.option("--days", default=60, show_default=True, help="Days of the simulation, after the trial.")
 @click.option("--customers", default=20_000, show_default=True, help="Customers of each shop.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path(".encore/simulation"), show_default=True)
-def simulate(seeds: int, days: int, customers: int, out: Path) -> None:
-    """Run the closed loop in simulated shops whose truth is known, and show that it learns."""
+@click.option("--budget", is_flag=True, help="Only show what pacing keeps of a scarce budget; takes seconds.")
+def simulate(seeds: int, days: int, customers: int, out: Path, budget: bool) -> None:
+    """Run the closed loop in simulated shops whose truth is known, and show that it learns and paces budgets."""
+    from experiments.budget_report import simulate_budgets
     from experiments.simulate import Plan
     from experiments.simulate_report import simulate
 
-    for line in simulate(Plan(seeds=tuple(range(1, seeds + 1)), days=days, customers=customers), out=out, tell=_tell):
+    names = tuple(range(1, seeds + 1))
+    if not budget:
+        for line in simulate(Plan(seeds=names, days=days, customers=customers), out=out, tell=_tell):
+            click.echo(line)
+    for line in simulate_budgets(names, customers=customers, out=out):
         click.echo(line)

@@ -186,6 +186,8 @@ class _Spot:
         store = self.decision.store if self.decision.store in programme.stores else None
         goal = programme.goal_of(store)
         valued = champion.value(programme, goal, allowed=actions, context=self.decision.context)
+        # It acts under the prices of budgets that were in force; what it is worth is true money.
+        valued = valued.charged_as(self.decision, actions)
         situation = Situation(self.decision.trigger, actions, valued.outlook)
         distribution = with_floor(champion.policy.distribution(situation), programme.exploration_floor)
         return self._spread(allowed, distribution), self._spread(allowed, valued.value)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from decision.records import Customer, Decision, Outcome, Reservation, Reward
 from decision.stages.guardrails import Used
+from decision.stages.pacing import Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,16 @@ class PosteriorRecord:
     through: datetime
     n: int
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRecord:
+    """The shadow price of a budget from a time on, and what had been used of it in its period by then."""
+
+    budget_key: str
+    at: datetime
+    price: Price
+    used: Used
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +183,14 @@ class Ledger(Protocol):
 
     def record_posterior(self, record: PosteriorRecord) -> None:
         """Append a belief; its `sequence` is given by the ledger."""
+        ...
+
+    def shadow_price(self, budget: str) -> PriceRecord | None:
+        """Return the latest price of the budget of a name, whatever its period, or None."""
+        ...
+
+    def record_shadow_prices(self, records: Sequence[PriceRecord]) -> None:
+        """Append prices."""
         ...
 
     def promotions(self) -> list[Promotion]:

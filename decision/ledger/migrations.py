@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlite_utils.migrations import Migrations
 
 SET = "encore"
-STEPS = ("m001_first_schema", "m002_each_order_once", "m003_when_they_came_back")
+STEPS = ("m001_first_schema", "m002_each_order_once", "m003_when_they_came_back", "m004_shadow_prices")
 
 
 def m001_first_schema(db: Database) -> None:
@@ -52,6 +52,25 @@ def m003_when_they_came_back(db: Database) -> None:
     db.execute("ALTER TABLE rewards ADD COLUMN first_order_at INTEGER")
 
 
+def m004_shadow_prices(db: Database) -> None:
+    """Keep the shadow prices of budgets, one row a change."""
+    for statement in _SHADOW_PRICES.split(";"):
+        db.execute(statement)
+
+
+_SHADOW_PRICES = """
+CREATE TABLE shadow_prices (
+    seq INTEGER PRIMARY KEY,
+    budget TEXT NOT NULL,
+    budget_key TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    per_money REAL NOT NULL,
+    per_use REAL NOT NULL,
+    amount_micros INTEGER NOT NULL,
+    count INTEGER NOT NULL
+);
+CREATE INDEX shadow_prices_by_budget ON shadow_prices (budget, seq)
+"""
 _ORDERS = """
 CREATE TABLE orders (
     customer_id TEXT NOT NULL,

@@ -16,7 +16,7 @@ import msgspec
 
 from decision.errors import Conflict, LedgerError
 from decision.ledger import orders
-from decision.ledger.base import PosteriorRecord, Promotion, Rewarded, Settlement
+from decision.ledger.base import PosteriorRecord, PriceRecord, Promotion, Rewarded, Settlement
 from decision.ledger.codec import (
     DECISION_COLUMNS,
     OUTCOME_COLUMNS,
@@ -34,6 +34,7 @@ from decision.ledger.migrations import STEPS, applied, check_not_newer, migrate
 from decision.records import CONTROL, Consent, Customer, Decision, Outcome, Reservation, Reward, RewardStatus
 from decision.stages.events import OF_CONSENT, OF_ORDERS, with_word
 from decision.stages.guardrails import Used, fits
+from decision.stages.pacing import Price
 
 _LATEST = "SELECT MAX(seq) FROM rewards WHERE decision_id = d.decision_id"
 _DECISION = ", ".join(f"d.{column.strip()}" for column in DECISION_COLUMNS.split(","))
@@ -371,6 +372,29 @@ class SqliteLedger:
                     record.data,
                 ],
             )
+
+    def shadow_price(self, budget: str) -> PriceRecord | None:
+        """See `Ledger.shadow_price`."""
+        row = self._db.execute(
+            "SELECT budget_key, at, per_money, per_use, amount_micros, count FROM shadow_prices WHERE budget = ? "
+            "ORDER BY seq DESC LIMIT 1",
+            [budget],
+        ).fetchone()
+        if row is None:
+            return None
+        key, at, per_money, per_use, amount, count = row
+        return PriceRecord(key, from_us(at), Price(per_money, per_use), Used(amount, count))
+
+    def record_shadow_prices(self, records: Sequence[PriceRecord]) -> None:
+        """See `Ledger.record_shadow_prices`."""
+        with self._transaction() as db:
+            for r in records:
+                budget, used = r.budget_key.partition("|")[0], (r.used.amount_micros, r.used.count)
+                db.execute(
+                    "INSERT INTO shadow_prices (budget, budget_key, at, per_money, per_use, amount_micros, count) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    [budget, r.budget_key, to_us(r.at), r.price.per_money, r.price.per_use, *used],
+                )
 
     def promotions(self) -> list[Promotion]:
         """See `Ledger.promotions`."""

@@ -20,6 +20,8 @@ OFFER_KINDS: Mapping[str, tuple[str, ...]] = {
     "free_shipping": (),
 }
 PERIODS = ("day", "week", "month", "programme")
+# Some day of the next period is so many days after the first of one.
+PERIOD_DAYS = {"day": 1, "week": 7, "month": 31}
 # What every context holds: `stages.context.build` writes these, so that no feature may take their names. It adds one
 # `consent.<channel>` each, which no feature can be called: names have no dots.
 FACTS = (
@@ -97,7 +99,10 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A limit on money or pieces, for an offer, a store, both or all, per calendar period in the shop's time zone."""
+    """A limit on money or pieces, for an offer, a store, both or all, per calendar period in the shop's time zone.
+
+    With `pacing` a shadow price spreads it over its period; without, it goes to the first comers.
+    """
 
     name: str
     offer: str | None
@@ -105,6 +110,16 @@ class Budget:
     period: str
     amount_micros: int | None
     count: int | None
+    pacing: bool = True
+
+    @property
+    def paced(self) -> bool:
+        """Return whether a shadow price spreads the budget: what has no end can't be spread until then."""
+        return self.pacing and self.period in PERIOD_DAYS
+
+    def covers(self, action: Action, store: str | None) -> bool:
+        """Return whether an action (not control) in a store takes from this budget."""
+        return self.offer in (None, action.offer) and self.store in (None, store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,13 +245,18 @@ class Programme:
 
     def budget_key(self, budget: Budget, at: datetime) -> str:
         """Return the ledger key of a budget in the period that holds `at`, in the shop's time zone."""
-        local = at.astimezone(self.timezone).date()
-        start = {
-            "day": local,
-            "week": local - timedelta(days=local.weekday()),
-            "month": local.replace(day=1),
-        }.get(budget.period)
+        start = _first_day(budget.period, at.astimezone(self.timezone).date())
         return f"{budget.name}|{start.isoformat() if start else 'programme'}"
+
+    def period_of(self, budget: Budget, at: datetime) -> tuple[datetime, datetime] | None:
+        """Return when the period of a budget that holds `at` begins and ends, in UTC; None where it never ends."""
+        first = _first_day(budget.period, at.astimezone(self.timezone).date())
+        if first is None:
+            return None
+        following = _first_day(budget.period, first + timedelta(days=PERIOD_DAYS[budget.period]))
+        days = (first, following or first)
+        start, end = (datetime.combine(day, time(), self.timezone).astimezone(UTC) for day in days)
+        return start, end
 
     def expires_at(self, action: Action, decided_at: datetime) -> datetime | None:
         """Return when an offer given now is no longer valid, in UTC; None for control."""
@@ -248,6 +268,11 @@ class Programme:
             day_after = datetime.combine(offer.valid_until + timedelta(days=1), time(), self.timezone)
             expires = min(expires, day_after.astimezone(UTC))
         return expires
+
+
+def _first_day(period: str, day: date) -> date | None:
+    """Return the first day of the period that holds `day`; None where it is the whole programme."""
+    return {"day": day, "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}.get(period)
 
 
 def actions_of(offers: Mapping[str, Offer]) -> tuple[Action, ...]:

@@ -313,6 +313,7 @@ def _budgets(root: Section, offers: tuple[str, ...], stores: tuple[str, ...]) ->
             period=section.text("period", "programme", one_of=PERIODS),
             amount_micros=section.money("amount") if section.has("amount") else None,
             count=section.whole("count") if section.has("count") else None,
+            pacing=section.flag("pacing", True),
         )
         section.finish()
         if budget.amount_micros is None and budget.count is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 
 from decision.money import MICROS
-from decision.programme.model import Budget, Channel, Programme
+from decision.programme.model import Channel, Programme
 from decision.records import Action, Customer, DecisionRequest, Reason, Rejection, Reservation
 
 
@@ -102,12 +102,8 @@ def _reservations(
     return tuple(
         Reservation(keys[budget.name], amount, budget.amount_micros, budget.count)
         for budget in programme.budgets
-        if _covers(budget, action, store)
+        if budget.covers(action, store)
     )
-
-
-def _covers(budget: Budget, action: Action, store: str | None) -> bool:
-    return budget.offer in (None, action.offer) and budget.store in (None, store)
 
 
 def recent_contacts(programme: Programme, customer: Customer, *, now: datetime) -> int:

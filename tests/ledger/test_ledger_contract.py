@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from decision.errors import Conflict
-from decision.ledger.base import Ledger, PosteriorRecord, Promotion, Rewarded, Settlement
+from decision.ledger.base import Ledger, PosteriorRecord, PriceRecord, Promotion, Rewarded, Settlement
 from decision.records import (
     CONTROL,
     Consent,
@@ -21,7 +21,8 @@ from decision.records import (
     RewardStatus,
 )
 from decision.stages.guardrails import Used
-from tests.support import DAY, NOW, SECOND, bought, decided, outcome, refunded
+from decision.stages.pacing import Price
+from tests.support import DAY, NOW, SECOND, bought, decided, micros, outcome, refunded
 
 FULL = Decision(
     decision_id="d-full",
@@ -353,6 +354,17 @@ def test_beliefs_are_appended(ledger: Ledger) -> None:
     assert latest == PosteriorRecord("v1", latest.sequence, NOW + 2 * DAY, 2, bytes([2, 0, 255]))
     assert ledger.posterior("v1", after=latest.sequence) is None
     assert ledger.posterior("v1", after=latest.sequence - 1) == latest
+
+
+def test_prices_are_appended_and_the_latest_is_in_force(ledger: Ledger) -> None:
+    assert ledger.shadow_price("a") is None
+    first = PriceRecord("a|2026-03-01", NOW, Price(0.5, 0.0), Used(micros(12.5), 3))
+    other = PriceRecord("ab|2026-03-04", NOW + DAY, Price(0.1, 7.25), Used())
+    ledger.record_shadow_prices([first, other])
+    assert (ledger.shadow_price("a"), ledger.shadow_price("ab")) == (first, other)
+    later = replace(first, budget_key="a|2026-04-01", price=Price(1 / 3, 0.0))
+    ledger.record_shadow_prices([later])
+    assert (ledger.shadow_price("a"), ledger.shadow_price("ab")) == (later, other)
 
 
 def test_promotions_come_back_in_order(ledger: Ledger) -> None:

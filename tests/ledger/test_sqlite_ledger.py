@@ -108,6 +108,18 @@ def test_an_upgrade_counts_each_order_once(tmp_path: Path, monkeypatch: pytest.M
     ledger.close()
 
 
+def test_a_ledger_from_before_prices_gets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ledger.db"
+    with monkeypatch.context() as then:
+        then.setattr(migrations, "STEPS", migrations.STEPS[: migrations.STEPS.index("m004_shadow_prices")])
+        migrations.migrate(path)
+    with pytest.raises(LedgerError, match="encore upgrade"):
+        SqliteLedger(path)
+    ledger = SqliteLedger.create(path)
+    assert ledger.shadow_price("month") is None
+    ledger.close()
+
+
 @pytest.mark.parametrize("how", ["opened as a home", "created"])
 def test_several_may_create_the_same_ledger_at_once(tmp_path: Path, how: str) -> None:
     """Server and learner are started together on a fresh folder."""
