@@ -58,8 +58,13 @@ def revoke(home: Home, key_id: str) -> None:
 def audit(home: Home) -> None:
     """List what was administered, oldest first: keys, promotions, rollbacks, upgrades; when, and by whom."""
     for act in SqliteLedger(home.ledger_path).acts():
-        detail = "  ".join(f"{name}={value}" for name, value in act.detail.items())
+        detail = "  ".join(f"{name}={_on_one_line(value)}" for name, value in act.detail.items())
         click.echo(f"{_time(act.at)}  {act.actor}  {act.act}  {detail}")
+
+
+def _on_one_line(value: object) -> str:
+    # A reason is what somebody typed: it must not look like another act.
+    return "".join(letter if letter.isprintable() else " " for letter in str(value))
 
 
 def _time(moment: datetime) -> str:

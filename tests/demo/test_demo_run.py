@@ -322,3 +322,16 @@ def test_a_service_that_dies_ends_the_demo(running: Demo) -> None:
     os.killpg(service, signal.SIGKILL)
     assert running.process.wait(timeout=20.0) == 1
     assert members(running.started) == set()
+
+
+def test_the_key_is_the_same_at_every_start_until_it_is_revoked(home: Home) -> None:
+    key, path = own_key(home), home.root / "make-run.key"
+    assert own_key(home) == key
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert f"'Authorization: Bearer {key}'" in _where(home, BASE, PAGES, key)
+    home.ledger().revoke_key(key[7:15], actor="tester", now=NOW)
+    path.chmod(0o644)
+    other = own_key(home)
+    assert other != key
+    assert (own_key(home), path.stat().st_mode & 0o777) == (other, 0o600)
+    assert [act.act for act in home.ledger().acts()] == ["key created", "key revoked", "key created"]
