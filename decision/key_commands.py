@@ -18,8 +18,8 @@ def keys() -> None:
 
     \b
     checkout   decides and sends events
-    analyst    reads
-    marketer   reads, promotes and rolls back
+    analyst    reads decisions and the policy
+    marketer   likewise; promotions are made on the command line
     admin      everything
     """
 

@@ -20,7 +20,10 @@ _KEY = re.compile(r"encore_([a-z2-7]{8})_([A-Za-z0-9_-]{43})", re.ASCII)
 
 
 class Role(StrEnum):
-    """What a key may do: a checkout decides and tells, an analyst reads, a marketer reads and changes, admin all."""
+    """What a key may do: a checkout decides and tells, others read, admin does all.
+
+    An analyst only looks; a marketer is who changes the programme and the champion.
+    """
 
     CHECKOUT = "checkout"
     ANALYST = "analyst"
