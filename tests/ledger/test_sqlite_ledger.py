@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -258,13 +259,13 @@ def test_a_ledger_from_before_there_were_keys_gets_room_for_them(
 ) -> None:
     path = tmp_path / "ledger.db"
     with monkeypatch.context() as then:
-        steps = migrations.STEPS[: migrations.STEPS.index("m004_keys_and_audit")]
+        steps = tuple(takewhile(lambda step: not step.endswith("keys_and_audit"), migrations.STEPS))
         for room in (migrations, sqlite):
             then.setattr(room, "STEPS", steps)
         old = SqliteLedger.create(path)
         old.record_decision(decided(), (), seen_version=0)
         old.close()
-    assert migrations.missing(path)[0] == "m004_keys_and_audit"
+    assert migrations.missing(path)[0].endswith("keys_and_audit")
     with pytest.raises(LedgerError, match="encore upgrade"):
         SqliteLedger(path)
     ledger = SqliteLedger.create(path)
