@@ -20,11 +20,14 @@ from decision.flow.pace import pace
 from decision.flow.promotion import champion_version
 from decision.flow.promotion import rollback as roll_back
 from decision.flow.sweep import sweep
-from decision.ledger.base import Ledger
+from decision.key_commands import audit, keys
+from decision.ledger.base import Act, Ledger
+from decision.ledger.migrations import missing
 from decision.ledger.sqlite import SqliteLedger
 from decision.programme.read import command
 from decision.programme.template import write_template
-from decision.wiring import Home, utc_now
+from decision.stages.keys import Keyring
+from decision.wiring import Home, system_user, utc_now
 
 OFFLINE = "encore.commands"
 FOLLOWERS = "encore.on_champion_change"
@@ -88,6 +91,7 @@ def main(ctx: click.Context, home: Path) -> None:
       encore train                fit candidates, log them to MLflow, write a policy bundle
       encore evaluate             off-policy evaluation against the champion and constant policies
       encore promote              through the gate
+      encore keys create …        a key for whoever calls the service
       encore serve                answer decisions over HTTP
       encore learn                mature rewards, update the bandit
     """
@@ -111,7 +115,10 @@ def upgrade(home: Home) -> None:
     if not home.ledger_path.exists():
         hint = f"Run `{command('init', home.root)}`."
         raise NotFound(f"Expected a ledger at {home.ledger_path}, found none.", hint=hint)
-    SqliteLedger.create(home.ledger_path)
+    steps = missing(home.ledger_path)
+    ledger = SqliteLedger.create(home.ledger_path)
+    if steps:
+        ledger.record_act(Act(utc_now(), system_user(), "upgrade", {"steps": ", ".join(steps)}))
     click.echo(f"{home.ledger_path} is up to date.")
 
 
@@ -145,10 +152,13 @@ def check(home: Home) -> None:
 def serve(home: Home, host: str, port: int, workers: int, threads: int) -> None:
     """Answer decisions over HTTP. Promotions, rollbacks and new beliefs are picked up within a second."""
     home.programme()
-    home.ledger()
+    keyring = Keyring(home.ledger().api_keys())
     address = server.address_for(host, port)
     os.environ["ENCORE_HOME"] = str(home.root.resolve())
     click.echo(f"Serving {home.root} at http://{host}:{port} (docs at /docs)")
+    if not keyring:
+        hint = command("keys create NAME --role checkout", home.root)
+        click.echo(f"Nobody has a key yet, so that only health is answered. Create one: {hint}")
     server.run("decision.api.app:from_environment", host=address, port=port, workers=workers, threads=threads)
 
 
@@ -210,7 +220,7 @@ def policy(home: Home) -> None:
 @click.pass_obj
 def rollback(home: Home, reason: str) -> None:
     """Make what served before the present champion serve again, at once: a champion, or business as usual."""
-    version = roll_back(bundles=home.bundles, ledger=home.ledger(), reason=reason, now=utc_now())
+    version = roll_back(bundles=home.bundles, ledger=home.ledger(), reason=reason, now=utc_now(), actor=system_user())
     click.echo(f"{version or 'Business as usual'} serves again.")
     for point in entry_points(group=FOLLOWERS):
         try:
@@ -218,6 +228,10 @@ def rollback(home: Home, reason: str) -> None:
         except Exception as error:
             # The ledger has it and servers follow: what only keeps a record must not make the rollback look failed.
             click.echo(f"{point.name} did not follow: {' '.join(str(error).split())}", err=True)
+
+
+for shared in (keys, audit):
+    main.add_command(shared)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import click
 from decision.bundle.manifest import POLICIES
 from decision.cli import PORT
 from decision.flow.promotion import champion_version
-from decision.wiring import Home, utc_now
+from decision.wiring import Home, system_user, utc_now
 
 if TYPE_CHECKING:
     from experiments.evaluate import Evaluation
@@ -135,7 +135,7 @@ def promote(ctx: click.Context, version: str | None, min_gain: float, force: str
     now = utc_now()
     found = evaluate(home, version, now=now, rules=rules, progress=lambda rows: _progress("evaluating", rows))
     _show(home, found)
-    if promote_through_gate(home, found, forced=force, now=now):
+    if promote_through_gate(home, found, forced=force, now=now, actor=system_user()):
         click.echo(f"{found.challenger} serves now.")
     else:
         click.echo("Not promoted.")

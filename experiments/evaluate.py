@@ -11,7 +11,7 @@ import numpy as np
 
 from decision.errors import EncoreError, NotEnoughData, NotFound
 from decision.flow.promotion import champion_version, promote
-from decision.ledger.base import Ledger
+from decision.ledger.base import ENCORE, Ledger
 from decision.policies.base import Policy, Situation
 from decision.policies.rule import Rule
 from decision.policies.uniform import Uniform
@@ -113,8 +113,13 @@ def newest(home: Home) -> str:
     return versions[-1]
 
 
-def promote_through_gate(home: Home, found: Evaluation, *, forced: str | None, now: datetime) -> bool:
-    """Promote an evaluated challenger if the gate lets it pass, or by force with a reason; return whether it was."""
+def promote_through_gate(
+    home: Home, found: Evaluation, *, forced: str | None, now: datetime, actor: str = ENCORE
+) -> bool:
+    """Promote an evaluated challenger if the gate lets it pass, or by force with a reason; return whether it was.
+
+    `actor` is who wants it, for the audit log.
+    """
     if not found.verdict.promote and forced is None:
         return False
     programme = home.programme()
@@ -126,6 +131,7 @@ def promote_through_gate(home: Home, found: Evaluation, *, forced: str | None, n
         reason=f"forced: {forced}" if forced is not None else "passed the gate",
         verdict=found.verdict.sentences(),
         now=now,
+        actor=actor,
     )
     try:
         tracking.follow_champion(programme, found.challenger)

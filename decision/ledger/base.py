@@ -9,7 +9,11 @@ from typing import Any, Protocol
 
 from decision.records import Customer, Decision, Outcome, Reservation, Reward
 from decision.stages.guardrails import Used
+from decision.stages.keys import ApiKey
 from decision.stages.pacing import Price
+
+# Who acts where no person does, as in a simulation.
+ENCORE = "encore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,16 @@ class Promotion:
     reason: str
     verdict: tuple[str, ...]
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that was administered. `actor` is who: a user of the operating system, or the name of a key."""
+
+    at: datetime
+    actor: str
+    act: str
+    detail: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +211,33 @@ class Ledger(Protocol):
         """Return all changes of champion, oldest first."""
         ...
 
-    def record_promotion(self, promotion: Promotion) -> None:
-        """Append a change of champion."""
+    def record_promotion(self, promotion: Promotion, *, actor: str = ENCORE) -> None:
+        """Append a change of champion, and an act of the same kind."""
+        ...
+
+    def api_keys(self) -> list[ApiKey]:
+        """Return all keys, oldest first, with those that were revoked."""
+        ...
+
+    def record_key(self, key: ApiKey, *, actor: str) -> None:
+        """Append a new key, and the act `key created`. Raises `LedgerError` when its id exists."""
+        ...
+
+    def revoke_key(self, key_id: str, *, actor: str, now: datetime) -> ApiKey:
+        """End a key, append the act `key revoked`, and return the key as it was; one that had ended stays so.
+
+        Raises
+        ------
+        NotFound : there is no such key.
+        """
+        ...
+
+    def acts(self) -> list[Act]:
+        """Return the audit log, oldest first."""
+        ...
+
+    def record_act(self, act: Act) -> None:
+        """Append to the audit log."""
         ...
 
     def counts(self) -> Mapping[str, int]:

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from decision.errors import Conflict, LedgerError
-from decision.ledger import orders
-from decision.ledger.base import PosteriorRecord, PriceRecord, Promotion, Rewarded, Settlement
+from decision.ledger import keys, orders
+from decision.ledger.base import ENCORE, Act, PosteriorRecord, PriceRecord, Promotion, Rewarded, Settlement
 from decision.ledger.codec import (
     DECISION_COLUMNS,
     OUTCOME_COLUMNS,
@@ -34,6 +34,7 @@ from decision.ledger.migrations import STEPS, applied, check_not_newer, migrate
 from decision.records import CONTROL, Consent, Customer, Decision, Outcome, Reservation, Reward, RewardStatus
 from decision.stages.events import OF_CONSENT, OF_ORDERS, with_word
 from decision.stages.guardrails import Used, fits
+from decision.stages.keys import ApiKey
 from decision.stages.pacing import Price
 
 _LATEST = "SELECT MAX(seq) FROM rewards WHERE decision_id = d.decision_id"
@@ -404,7 +405,7 @@ class SqliteLedger:
             for version, kind, reason, verdict, at in rows
         ]
 
-    def record_promotion(self, promotion: Promotion) -> None:
+    def record_promotion(self, promotion: Promotion, *, actor: str = ENCORE) -> None:
         """See `Ledger.record_promotion`."""
         with self._transaction() as db:
             db.execute(
@@ -417,6 +418,31 @@ class SqliteLedger:
                     to_us(promotion.at),
                 ],
             )
+            detail = {"bundle": promotion.bundle_version, "reason": promotion.reason}
+            keys.append(db, Act(promotion.at, actor, promotion.kind, detail))
+
+    def api_keys(self) -> list[ApiKey]:
+        """See `Ledger.api_keys`."""
+        return keys.every(self._db)
+
+    def record_key(self, key: ApiKey, *, actor: str) -> None:
+        """See `Ledger.record_key`."""
+        with self._transaction() as db:
+            keys.insert(db, key, actor=actor)
+
+    def revoke_key(self, key_id: str, *, actor: str, now: datetime) -> ApiKey:
+        """See `Ledger.revoke_key`."""
+        with self._transaction() as db:
+            return keys.revoke(db, key_id, actor=actor, now=now)
+
+    def acts(self) -> list[Act]:
+        """See `Ledger.acts`."""
+        return keys.acts(self._db)
+
+    def record_act(self, act: Act) -> None:
+        """See `Ledger.record_act`."""
+        with self._transaction() as db:
+            keys.append(db, act)
 
     def counts(self) -> Mapping[str, int]:
         """See `Ledger.counts`."""
