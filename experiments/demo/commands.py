@@ -54,7 +54,7 @@ def run(home: Home, port: int, mlflow_port: int) -> None:
     port, mlflow_port = free_port(port), free_port(mlflow_port)
     base, pages = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{mlflow_port}"
     encore = [sys.executable, "-m", "decision.cli", "--home", str(home.root)]
-    environment = dict(os.environ)
+    environment, key = dict(os.environ), own_key(home)
     try:
         with Processes(home.root / "logs") as processes:
             processes.start("mlflow", mlflow_server.command("127.0.0.1", mlflow_port), mlflow_server.environment())
@@ -62,7 +62,7 @@ def run(home: Home, port: int, mlflow_port: int) -> None:
             processes.start("learner", [*encore, "learn"], environment)
             processes.wait_for("service", f"{base}/readyz", seconds=60.0)
             processes.wait_for("mlflow", f"{pages}/health", seconds=120.0)
-            click.echo(_where(home, base, pages, own_key(home)))
+            click.echo(_where(home, base, pages, key))
             while True:
                 for name in processes.running:
                     processes.check(name)
