@@ -213,13 +213,12 @@ class Programme:
 
     def budget_key(self, budget: Budget, at: datetime) -> str:
         """Return the ledger key of a budget in the period that holds `at`, in the shop's time zone."""
+        return _key(budget, at.astimezone(self.timezone).date())
+
+    def budget_keys(self, at: datetime) -> dict[str, str]:
+        """Return the ledger keys of all budgets by their names."""
         local = at.astimezone(self.timezone).date()
-        start = {
-            "day": local,
-            "week": local - timedelta(days=local.weekday()),
-            "month": local.replace(day=1),
-        }.get(budget.period)
-        return f"{budget.name}|{start.isoformat() if start else 'programme'}"
+        return {budget.name: _key(budget, local) for budget in self.budgets}
 
     def expires_at(self, action: Action, decided_at: datetime) -> datetime | None:
         """Return when an offer given now is no longer valid, in UTC; None for control."""
@@ -231,6 +230,13 @@ class Programme:
             day_after = datetime.combine(offer.valid_until + timedelta(days=1), time(), self.timezone)
             expires = min(expires, day_after.astimezone(UTC))
         return expires
+
+
+def _key(budget: Budget, local: date) -> str:
+    if budget.period == "programme":
+        return f"{budget.name}|programme"
+    days = {"week": local.weekday(), "month": local.day - 1}.get(budget.period, 0)
+    return f"{budget.name}|{(local - timedelta(days=days)).isoformat()}"
 
 
 def actions_of(offers: Mapping[str, Offer]) -> tuple[Action, ...]:
