@@ -72,16 +72,18 @@ class Action:
     """What the service may do: an offer through a channel, or `control` (do nothing).
 
     `redeemable` says whether there is something to redeem, for which a coupon is made: a plain message has nothing.
+    `action_id` is `offer@channel`, or `control`.
     """
 
     offer: str
     channel: str
     redeemable: bool = field(default=True, compare=False)
+    action_id: str = field(init=False, compare=False, repr=False)
 
-    @property
-    def action_id(self) -> str:
-        """Return `offer@channel`, or `control`."""
-        return CONTROL if self.channel == CONTROL else f"{self.offer}@{self.channel}"
+    def __post_init__(self) -> None:
+        """Name it once: every decision asks for the names of all actions."""
+        name = CONTROL if self.channel == CONTROL else f"{self.offer}@{self.channel}"
+        object.__setattr__(self, "action_id", name)
 
     @property
     def is_control(self) -> bool:

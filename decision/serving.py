@@ -103,8 +103,11 @@ class Valued:
         return found
 
     def _spread(self, values: FloatArray) -> tuple[float | None, ...]:
-        found = iter(values.tolist())
-        return tuple(round(next(found), 6) if known else None for known in self.known)
+        found = np.round(values, 6).tolist()
+        if len(found) == len(self.known):
+            return tuple(found)
+        some = iter(found)
+        return tuple(next(some) if known else None for known in self.known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -30,6 +30,7 @@ from decision.ledger.codec import (
     to_us,
 )
 from decision.ledger.connection import CALLERS_PATIENCE, PATIENCE, Connections, Turns
+from decision.ledger.group_commit import GroupCommit
 from decision.ledger.migrations import STEPS, applied, check_not_newer, migrate
 from decision.records import CONTROL, Consent, Customer, Decision, Outcome, Reservation, Reward, RewardStatus
 from decision.stages.events import OF_CONSENT, OF_ORDERS, with_word
@@ -48,6 +49,42 @@ IMPORT_CHUNK = 500
 UPGRADE_PATIENCE = 600.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """A decision to be written, as it was proposed to `record_decision`."""
+
+    customer_id: str
+    row: tuple[Any, ...]
+    decision: Decision
+    taken: Sequence[Reservation]
+    at_stake: Sequence[Reservation]
+    seen_version: int
+
+
+class _Tally:
+    """What is taken of budgets while a group of decisions is written; each budget is read and written once."""
+
+    def __init__(self, db: sqlite3.Connection, used: Mapping[str, Used]) -> None:
+        self._db = db
+        self._used = dict(used)
+        self._added: dict[str, Used] = {}
+
+    def full(self, wanted: Iterable[Reservation]) -> frozenset[str]:
+        """Return the budgets that don't hold what is wanted of them."""
+        return frozenset(r.budget_key for r in wanted if not fits(r, self._used.get(r.budget_key, Used())))
+
+    def add(self, taken: Reservation) -> None:
+        """Take a piece of a budget."""
+        for sums in (self._used, self._added):
+            before = sums.get(taken.budget_key, Used())
+            sums[taken.budget_key] = Used(before.amount_micros + taken.amount_micros, before.count + 1)
+
+    def save(self) -> None:
+        """Write what was taken."""
+        for key, added in self._added.items():
+            _add_use(self._db, key, added.amount_micros, added.count)
+
+
 class SqliteLedger:
     """Implements `ledger.base.Ledger` on one SQLite file."""
 
@@ -62,6 +99,7 @@ class SqliteLedger:
         if not path.exists():
             raise LedgerError(f"Expected a ledger at {path}, found none.", hint="Run `encore init`.")
         self._connections = Connections(path, durable=durable)
+        self._decisions = GroupCommit(lambda patience: self._transaction(patience=patience), self._record)
         check_not_newer(self._db, path)
         if not self._is_upgraded():
             # Another process may be at it just now.
@@ -147,36 +185,36 @@ class SqliteLedger:
         at_stake: Sequence[Reservation] = (),
     ) -> None:
         """See `Ledger.record_decision`."""
-        with self._transaction(patience=CALLERS_PATIENCE) as db:
-            if _version(db, decision.customer_id) != seen_version:
-                raise Conflict(f"Customer {decision.customer_id} has had another decision meanwhile.")
-            if full := self._full((*reservations, *at_stake)):
-                raise Conflict("A budget was used up meanwhile.", exhausted=full)
-            seq = self._insert(db, decision)
-            if seq is None:
-                raise Conflict(f"Decision {decision.decision_id} exists.")
-            db.execute("INSERT INTO unfinished VALUES (?, ?)", [seq, to_us(decision.matures_at)])
-            expires = to_us(decision.expires_at or decision.matures_at)
-            for r in reservations:
-                db.execute(
-                    "INSERT INTO reservations VALUES (?, ?, ?, 1, ?, 1)",
-                    [decision.decision_id, r.budget_key, r.amount_micros, expires],
-                )
-                _add_use(db, r.budget_key, r.amount_micros, 1)
-
-    def _full(self, wanted: Sequence[Reservation]) -> frozenset[str]:
-        """Return the budgets that don't hold what is wanted of them, each looked up once."""
-        used = self.used({r.budget_key for r in wanted})
-        return frozenset(r.budget_key for r in wanted if not fits(r, used.get(r.budget_key, Used())))
-
-    @staticmethod
-    def _insert(db: sqlite3.Connection, decision: Decision) -> int | None:
-        cursor = db.execute(
-            f"INSERT INTO decisions ({DECISION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (decision_id) DO NOTHING",
-            decision_row(decision),
+        self._decisions.commit(
+            _Write(decision.customer_id, decision_row(decision), decision, reservations, at_stake, seen_version),
+            patience=CALLERS_PATIENCE,
         )
-        return cursor.lastrowid if cursor.rowcount == 1 else None
+
+    def _record(self, db: sqlite3.Connection, writes: Sequence[_Write]) -> list[Conflict | None]:
+        """Write the decisions that still hold, each seeing those before it; the others come back as conflicts."""
+        tally = _Tally(db, self.used({r.budget_key for w in writes for r in (*w.taken, *w.at_stake)}))
+        found = [self._record_one(db, write, tally) for write in writes]
+        tally.save()
+        return found
+
+    def _record_one(self, db: sqlite3.Connection, write: _Write, tally: _Tally) -> Conflict | None:
+        if _version(db, write.customer_id) != write.seen_version:
+            return Conflict(f"Customer {write.customer_id} has had another decision meanwhile.")
+        if full := tally.full((*write.taken, *write.at_stake)):
+            return Conflict("A budget was used up meanwhile.", exhausted=full)
+        decision = write.decision
+        seq = _insert(db, write.row)
+        if seq is None:
+            return Conflict(f"Decision {decision.decision_id} exists.")
+        db.execute("INSERT INTO unfinished VALUES (?, ?)", [seq, to_us(decision.matures_at)])
+        expires = to_us(decision.expires_at or decision.matures_at)
+        for r in write.taken:
+            db.execute(
+                "INSERT INTO reservations VALUES (?, ?, ?, 1, ?, 1)",
+                [decision.decision_id, r.budget_key, r.amount_micros, expires],
+            )
+            tally.add(r)
+        return None
 
     def record_outcomes(self, outcomes: Sequence[Outcome], *, now: datetime) -> int:
         """See `Ledger.record_outcomes`."""
@@ -214,7 +252,7 @@ class SqliteLedger:
         while chunk := list(islice(items, IMPORT_CHUNK)):
             with self._transaction() as db:
                 for item in chunk:
-                    if self._insert(db, item.decision) is not None:
+                    if _insert(db, decision_row(item.decision)) is not None:
                         _insert_reward(db, item.reward)
                         new += 1
         return new
@@ -457,6 +495,15 @@ class SqliteLedger:
         names = [column[0] for column in cursor.description]
         for row in cursor:
             yield dict(zip(names, row, strict=True))
+
+
+def _insert(db: sqlite3.Connection, row: tuple[Any, ...]) -> int | None:
+    cursor = db.execute(
+        f"INSERT INTO decisions ({DECISION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (decision_id) DO NOTHING",
+        row,
+    )
+    return cursor.lastrowid if cursor.rowcount == 1 else None
 
 
 def _version(db: sqlite3.Connection, customer_id: str) -> int:

@@ -118,5 +118,5 @@ def sigmoid(z: FloatArray) -> FloatArray:
 
 def logit(p: FloatArray) -> FloatArray:
     """Return the log-odds of probabilities, kept a millionth away from 0 and 1."""
-    p = np.clip(p, 1e-6, 1.0 - 1e-6)
+    p = np.minimum(np.maximum(p, 1e-6), 1.0 - 1e-6)
     return np.asarray(np.log(p / (1.0 - p)))

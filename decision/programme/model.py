@@ -245,8 +245,12 @@ class Programme:
 
     def budget_key(self, budget: Budget, at: datetime) -> str:
         """Return the ledger key of a budget in the period that holds `at`, in the shop's time zone."""
-        start = _first_day(budget.period, at.astimezone(self.timezone).date())
-        return f"{budget.name}|{start.isoformat() if start else 'programme'}"
+        return _key(budget, at.astimezone(self.timezone).date())
+
+    def budget_keys(self, at: datetime) -> dict[str, str]:
+        """Return the ledger keys of all budgets by their names."""
+        local = at.astimezone(self.timezone).date()
+        return {budget.name: _key(budget, local) for budget in self.budgets}
 
     def period_of(self, budget: Budget, at: datetime) -> tuple[datetime, datetime] | None:
         """Return when the period of a budget that holds `at` begins and ends, in UTC; None where it never ends."""
@@ -273,6 +277,11 @@ class Programme:
 def _first_day(period: str, day: date) -> date | None:
     """Return the first day of the period that holds `day`; None where it is the whole programme."""
     return {"day": day, "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}.get(period)
+
+
+def _key(budget: Budget, local: date) -> str:
+    start = _first_day(budget.period, local)
+    return f"{budget.name}|{start.isoformat() if start else 'programme'}"
 
 
 def actions_of(offers: Mapping[str, Offer]) -> tuple[Action, ...]:
