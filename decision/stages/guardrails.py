@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 
 from decision.money import MICROS
-from decision.programme.model import Channel, Programme
+from decision.programme.model import Budget, Channel, Programme
 from decision.records import Action, Customer, DecisionRequest, Reason, Rejection, Reservation
 
 
