@@ -17,10 +17,9 @@ from decision.flow.learn import teaches
 from decision.ledger.base import Ledger, Rewarded
 from decision.money import MICROS
 from decision.programme.model import Programme
-from decision.records import ESTIMATED_PROPENSITY, ContextValue, Decision, FloatArray, IntArray, RewardStatus
+from decision.records import ESTIMATED_PROPENSITY, BoolArray, ContextValue, Decision, FloatArray, IntArray, RewardStatus
 from decision.stages.hashing import uniform
 
-BoolArray = NDArray[np.bool_]
 EVALUATION_SHARE = 0.4
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
