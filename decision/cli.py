@@ -16,14 +16,18 @@ import click
 from decision import __version__, server
 from decision.errors import EncoreError, InvalidProgramme, NotFound, counted
 from decision.flow.learn import learn as learn_once
+from decision.flow.pace import pace
 from decision.flow.promotion import champion_version
 from decision.flow.promotion import rollback as roll_back
 from decision.flow.sweep import sweep
-from decision.ledger.base import Ledger
+from decision.key_commands import audit, keys
+from decision.ledger.base import Act, Ledger
+from decision.ledger.migrations import missing
 from decision.ledger.sqlite import SqliteLedger
 from decision.programme.read import command
 from decision.programme.template import write_template
-from decision.wiring import Home, utc_now
+from decision.stages.keys import Keyring
+from decision.wiring import Home, system_user, utc_now
 
 OFFLINE = "encore.commands"
 FOLLOWERS = "encore.on_champion_change"
@@ -87,6 +91,7 @@ def main(ctx: click.Context, home: Path) -> None:
       encore train                fit candidates, log them to MLflow, write a policy bundle
       encore evaluate             off-policy evaluation against the champion and constant policies
       encore promote              through the gate
+      encore keys create …        a key for whoever calls the service
       encore serve                answer decisions over HTTP
       encore learn                mature rewards, update the bandit
     """
@@ -110,7 +115,10 @@ def upgrade(home: Home) -> None:
     if not home.ledger_path.exists():
         hint = f"Run `{command('init', home.root)}`."
         raise NotFound(f"Expected a ledger at {home.ledger_path}, found none.", hint=hint)
-    SqliteLedger.create(home.ledger_path)
+    steps = missing(home.ledger_path)
+    ledger = SqliteLedger.create(home.ledger_path)
+    if steps:
+        ledger.record_act(Act(utc_now(), system_user(), "upgrade", {"steps": ", ".join(steps)}))
     click.echo(f"{home.ledger_path} is up to date.")
 
 
@@ -124,6 +132,9 @@ def check(home: Home) -> None:
         f"{counted(len(programme.channels), 'channel')}, {len(programme.actions)} actions with control, "
         f"{counted(len(programme.stores), 'store')}. No mistakes."
     )
+    for budget in programme.budgets:
+        given = "to whoever comes first" if not budget.paced else f"paced over the {budget.period}"
+        click.echo(f"budget {budget.name}: {given}")
 
 
 @main.command()
@@ -141,10 +152,13 @@ def check(home: Home) -> None:
 def serve(home: Home, host: str, port: int, workers: int, threads: int) -> None:
     """Answer decisions over HTTP. Promotions, rollbacks and new beliefs are picked up within a second."""
     home.programme()
-    home.ledger()
+    keyring = Keyring(home.ledger().api_keys())
     address = server.address_for(host, port)
     os.environ["ENCORE_HOME"] = str(home.root.resolve())
     click.echo(f"Serving {home.root} at http://{host}:{port} (docs at /docs)")
+    if not keyring:
+        hint = command("keys create NAME --role checkout", home.root)
+        click.echo(f"Nobody has a key yet, so that only health is answered. Create one: {hint}")
     server.run("decision.api.app:from_environment", host=address, port=port, workers=workers, threads=threads)
 
 
@@ -153,7 +167,7 @@ def serve(home: Home, host: str, port: int, workers: int, threads: int) -> None:
 @click.option("--every", default=30.0, show_default=True, help="Seconds between rounds.")
 @click.pass_obj
 def learn(home: Home, once: bool, every: float) -> None:
-    """Mature rewards, release budgets of expired offers, and update the bandit from what is final."""
+    """Mature rewards, release budgets of expired offers, price scarce ones, and update the bandit."""
     home.programme()
     ledger = home.ledger()
     stop = threading.Event()
@@ -179,6 +193,7 @@ def _round(home: Home, ledger: Ledger) -> None:
 def _mature_and_learn(home: Home, ledger: Ledger) -> None:
     programme, now = home.programme(), utc_now()
     swept = sweep(programme=programme, ledger=ledger, now=now)
+    pace(programme=programme, ledger=ledger, now=now)
     if version := champion_version(ledger):
         learned = learn_once(home.bundles.read(version), programme=programme, ledger=ledger, now=now)
         if learned.outcomes or learned.replayed:
@@ -205,7 +220,7 @@ def policy(home: Home) -> None:
 @click.pass_obj
 def rollback(home: Home, reason: str) -> None:
     """Make what served before the present champion serve again, at once: a champion, or business as usual."""
-    version = roll_back(bundles=home.bundles, ledger=home.ledger(), reason=reason, now=utc_now())
+    version = roll_back(bundles=home.bundles, ledger=home.ledger(), reason=reason, now=utc_now(), actor=system_user())
     click.echo(f"{version or 'Business as usual'} serves again.")
     for point in entry_points(group=FOLLOWERS):
         try:
@@ -213,6 +228,10 @@ def rollback(home: Home, reason: str) -> None:
         except Exception as error:
             # The ledger has it and servers follow: what only keeps a record must not make the rollback look failed.
             click.echo(f"{point.name} did not follow: {' '.join(str(error).split())}", err=True)
+
+
+for shared in (keys, audit):
+    main.add_command(shared)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 ContextValue = float | str | None
 
 CONTROL = "control"
 TRIAL_PREFIX = "trial:"
+OBSERVATIONAL_PREFIX = "observational:"
+ESTIMATED_PROPENSITY = "estimated_propensity"
 
 
 class Group(StrEnum):
@@ -54,6 +57,7 @@ class Reason(StrEnum):
     RANDOM = "random_group"
     BUSINESS_AS_USUAL = "business_as_usual"
     HIGHEST_VALUE = "highest_value"
+    BUDGET_PACED = "budget_paced"
     EXPLORED = "explored"
 
 
@@ -69,16 +73,18 @@ class Action:
     """What the service may do: an offer through a channel, or `control` (do nothing).
 
     `redeemable` says whether there is something to redeem, for which a coupon is made: a plain message has nothing.
+    `action_id` is `offer@channel`, or `control`.
     """
 
     offer: str
     channel: str
     redeemable: bool = field(default=True, compare=False)
+    action_id: str = field(init=False, compare=False, repr=False)
 
-    @property
-    def action_id(self) -> str:
-        """Return `offer@channel`, or `control`."""
-        return CONTROL if self.channel == CONTROL else f"{self.offer}@{self.channel}"
+    def __post_init__(self) -> None:
+        """Name it once: every decision asks for the names of all actions."""
+        name = CONTROL if self.channel == CONTROL else f"{self.offer}@{self.channel}"
+        object.__setattr__(self, "action_id", name)
 
     @property
     def is_control(self) -> bool:
@@ -238,8 +244,16 @@ class Decision:
 
     @property
     def imported(self) -> bool:
-        """Return whether this is a row of a past trial, whose reward came with it and is never recomputed."""
-        return self.policy_version.startswith(TRIAL_PREFIX)
+        """Return whether this is a row of a past log, whose reward came with it and is never recomputed."""
+        return self.policy_version.startswith((TRIAL_PREFIX, OBSERVATIONAL_PREFIX))
+
+    @property
+    def observational(self) -> bool:
+        """Return whether nothing was drawn: who got which action is only estimated, under `estimated_propensity`.
+
+        Offline models may learn from it; it never judges a policy nor teaches the bandit.
+        """
+        return self.policy_version.startswith(OBSERVATIONAL_PREFIX)
 
     def prediction(self, name: str, action_id: str) -> float | None:
         """Return what was predicted for an allowed action: `repurchase` odds or `value`; None where nothing was."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,12 +19,15 @@ from decision.policies.registry import bandit_named
 from decision.policies.rule import Rule
 from decision.policies.uniform import Uniform
 from decision.programme.model import Goal, Programme
-from decision.records import CONTROL, Action, ContextValue, FloatArray, Group, action_named
+from decision.records import CONTROL, Action, ContextValue, Decision, FloatArray, Group, action_named
 from decision.stages.context import Encoder
-from decision.stages.valuation import Worth, worth
+from decision.stages.pacing import Price, charge
+from decision.stages.valuation import Worth, before_cost, expected_cost
 
 # The policy version of decisions made before the first promotion.
 NO_BUNDLE = "business_as_usual"
+# The name among a decision's predictions of what scarce budgets charged.
+SHADOW_PRICE = "shadow_price"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +55,68 @@ class Champion:
         features = self.encoder.encode(context)
         index = np.array([self.index[action.action_id] for action in actions])
         components = self.model.predict(features, index)
-        outlook = Outlook(features, index, components, worth(programme, goal, actions, components))
+        cost = expected_cost(programme, actions, components)
+        outlook = Outlook(features, index, components, before_cost(programme, goal, components).less(cost))
         repurchase = self.policy.repurchase(outlook)
-        return Valued(known, outlook, repurchase, outlook.worth.value(repurchase))
+        return Valued(known, outlook, repurchase, outlook.worth.value(repurchase), cost)
 
 
 @dataclass(frozen=True, slots=True)
 class Valued:
-    """Odds and values [K'] of the allowed actions that a champion knows; `known` [K] marks them among all."""
+    """Odds and values [K'] of the allowed actions that a champion knows; `known` [K] marks them among all.
+
+    `value` is true money. `shadow_price` is what each is charged for scarce budgets, None where none is scarce:
+    policies see it in the outlook's worth, rewards never.
+    """
 
     known: tuple[bool, ...]
     outlook: Outlook
     repurchase: FloatArray
     value: FloatArray
+    cost: Worth
+    shadow_price: FloatArray | None = None
+
+    def charged(self, price: Worth) -> Valued:
+        """Return the same where actions are charged `price` for scarce budgets."""
+        outlook = replace(self.outlook, worth=self.outlook.worth.less(price))
+        return replace(self, outlook=outlook, shadow_price=price.value(self.repurchase))
+
+    def charged_as(self, decision: Decision, actions: Sequence[Action]) -> Valued:
+        """Return the same where the known `actions` [K'] are charged what they were when a decision was made."""
+        found = decision.predictions.get(SHADOW_PRICE)
+        if found is None:
+            return self
+        then = dict(zip(decision.allowed, found, strict=True))
+        fixed = np.array([then.get(action.action_id) or 0.0 for action in actions])
+        return self.charged(Worth(fixed, np.zeros(len(fixed))))
+
+    @property
+    def net(self) -> FloatArray:
+        """Return the values [K'] after what is charged for scarce budgets."""
+        return self.value if self.shadow_price is None else self.value - self.shadow_price
 
     def by_name(self) -> dict[str, tuple[float | None, ...]]:
-        """Return odds and values for every allowed action, None where the champion does not know it."""
-        return {"repurchase": self._spread(self.repurchase), "value": self._spread(self.value)}
+        """Return odds, values and shadow prices for every allowed action, None where the champion does not know it."""
+        found = {"repurchase": self._spread(self.repurchase), "value": self._spread(self.value)}
+        if self.shadow_price is not None:
+            found[SHADOW_PRICE] = self._spread(self.shadow_price)
+        return found
 
     def _spread(self, values: FloatArray) -> tuple[float | None, ...]:
-        found = iter(values.tolist())
-        return tuple(round(next(found), 6) if known else None for known in self.known)
+        found = np.round(values, 6).tolist()
+        if len(found) == len(self.known):
+            return tuple(found)
+        some = iter(found)
+        return tuple(next(some) if known else None for known in self.known)
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """Programme and champion; without a champion the `policy` group gets business as usual."""
+    """Programme, champion and the prices of budgets; without a champion the `policy` group gets business as usual."""
 
     programme: Programme
     champion: Champion | None
+    prices: Mapping[str, Price] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -102,7 +138,12 @@ class Serving:
         if self.champion is None:
             return None
         goal = self.programme.goal_of(store)
-        return self.champion.value(self.programme, goal, allowed=allowed, context=context)
+        valued = self.champion.value(self.programme, goal, allowed=allowed, context=context)
+        if not self.prices:
+            return valued
+        known = [action for action, is_known in zip(allowed, valued.known, strict=True) if is_known]
+        price = charge(self.programme, self.prices, known, store=store, cost=valued.cost)
+        return valued if price is None else valued.charged(price)
 
 
 def action_features(manifest: Manifest, encoder: Encoder) -> ActionFeatures:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import pwd
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from pathlib import Path
 
 from decision.bundle.store import BundleStore
 from decision.errors import EncoreError, LedgerError
+from decision.flow.pace import prices_in_force
 from decision.flow.promotion import champion_version
 from decision.ledger.base import Ledger
 from decision.ledger.sqlite import SqliteLedger
@@ -19,6 +22,7 @@ from decision.locks import FileLock
 from decision.programme.model import Programme
 from decision.programme.read import load_programme
 from decision.serving import Champion, Serving, champion_from
+from decision.stages.keys import Keyring
 
 log = logging.getLogger("encore")
 REFRESH_SECONDS = 0.5
@@ -81,8 +85,16 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def system_user() -> str:
+    """Return who runs this process, for the audit log: not what the environment says, which anybody may set."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
 class Shop:
-    """What a server holds: the ledger and a serving record that follows the programme, promotions and beliefs.
+    """What a server holds: the ledger, the valid keys, and what follows the programme, promotions and beliefs.
 
     A programme or bundle that can't be read is refused and the last good one stays.
     """
@@ -95,6 +107,7 @@ class Shop:
         self._programme_stamp = self._stamp()
         self._mark: tuple[str | None, int] = (None, 0)
         self._stop = threading.Event()
+        self.keys = Keyring()
         self.serving = Serving(home.programme(), None)
         self.refresh()
 
@@ -105,14 +118,24 @@ class Shop:
             return 0
 
     def refresh(self) -> None:
-        """Pick up an edited programme, a promotion, a rollback or a new belief."""
+        """Pick up new and revoked keys, an edited programme, a promotion, a rollback, a new belief or price."""
+        # Keys come first: nothing that is wrong with the rest may keep a revoked one alive.
+        self.keys = self._fresh_keys()
         programme, champion = self._fresh_programme(), self.serving.champion
         try:
             champion = self._fresh_champion()
         except EncoreError as error:
             self.count_fault(type(error).__name__)
             log.error("kept the last good policy: %s", error)
-        self.serving = Serving(programme, champion)
+        self.serving = Serving(programme, champion, prices_in_force(programme, self.ledger))
+
+    def _fresh_keys(self) -> Keyring:
+        try:
+            return Keyring(self.ledger.api_keys())
+        except EncoreError as error:
+            self.count_fault(type(error).__name__)
+            log.error("kept the last keys: %s", error)
+            return self.keys
 
     def _fresh_programme(self) -> Programme:
         stamp = self._stamp()

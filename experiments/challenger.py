@@ -16,11 +16,12 @@ from decision.policies.posterior import Posterior, logit
 from decision.programme.model import Programme
 from decision.records import FloatArray, action_named
 from decision.serving import posterior_arrays
-from experiments.components import fit_components
+from experiments.components import ComponentModels, fit_components
 from experiments.dataset import Dataset
-from experiments.encoding import encode_all, fit_encoder
+from experiments.encoding import fit_encoder
 from experiments.learners import USUAL
-from experiments.learners.base import Learner, Rows
+from experiments.learners.base import Fitted, Learner, Rows
+from experiments.level_rates import rate_levels
 from experiments.selection import Candidate, choose, cross_fit
 
 FEWEST_DECISIONS = 500
@@ -43,13 +44,18 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Challenger:
-    """What training gives: the parts of a bundle, all candidates, and the sentence why one was chosen."""
+    """What training gives: the parts of a bundle, all candidates, and the sentence why one was chosen.
+
+    `fitted` and `models` are what the bundle's arrays were made of.
+    """
 
     manifest: Manifest
     arrays: Mapping[str, np.ndarray]
     candidates: tuple[Candidate, ...]
     chosen: Candidate
     because: str
+    fitted: Fitted
+    models: ComponentModels
 
 
 def build_challenger(
@@ -74,8 +80,8 @@ def build_challenger(
             hint="Import a past trial, or give the random group a larger share for a while. Decisions made after an "
             "unfinished one wait for it: `encore learn` finishes them.",
         )
-    encoder = fit_encoder(data.contexts)
-    x = encode_all(encoder, data.contexts)
+    rated = rate_levels(fit_encoder(data.contexts), data.contexts, data.repurchased, data.customers)
+    encoder, x = rated.encoder, rated.x_for(np.ones(len(data), dtype=bool))
     features = ActionFeatures([action_named(a) for a in data.catalogue], encoder.width)
     candidates = cross_fit(
         data,
@@ -86,11 +92,13 @@ def build_challenger(
         repeats=settings.repeats,
         seed=settings.seed,
         learners=learners,
+        x_for=rated.x_for,
         tell=lambda name: tell(f"cross-fitting {name}"),
     )
     chosen, because = choose(candidates)
     tell(f"fitting {chosen.name} on all {len(data):,} rows")
-    fitted = learners[chosen.name].fit(Rows(x, data.action, data.repurchased, features), seed=settings.seed)
+    rows = Rows(x, data.action, data.repurchased, features, data.customers)
+    fitted = learners[chosen.name].fit(rows, seed=settings.seed)
     head, models = fitted.export(), fit_components(data, x, features, seed=settings.seed)
     manifest = Manifest(
         format=FORMAT,
@@ -117,14 +125,19 @@ def build_challenger(
     )
     arrays = {f"repurchase.{name}": array for name, array in head.arrays.items()}
     belief = posterior_arrays(_belief(data, x, features, chosen.odds))
-    return Challenger(manifest, {**arrays, **models.arrays(), **belief}, tuple(candidates), chosen, because)
+    arrays |= {**models.arrays(), **belief}
+    return Challenger(manifest, arrays, tuple(candidates), chosen, because, fitted, models)
 
 
 def _belief(data: Dataset, x: FloatArray, features: ActionFeatures, odds: FloatArray) -> Posterior:
     """Return what the bandit starts from: the residual of the out-of-fold odds, learned on the training set.
 
-    Out of fold, because a model's own training rows would make its residual look smaller than it is.
+    Out of fold, because a model's own training rows would make its residual look smaller than it is. Of randomised
+    decisions alone: what nobody drew does not teach a bandit.
     """
-    logged = odds[np.arange(len(data)), data.action]
+    drawn = ~data.observational
     prior = Posterior.prior(features.prior_variance(PriorScales()))
-    return prior.updated(features.design(data.action, x), logit(logged), data.repurchased)
+    if not drawn.any():
+        return prior
+    logged = odds[np.arange(len(data)), data.action][drawn]
+    return prior.updated(features.design(data.action[drawn], x[drawn]), logit(logged), data.repurchased[drawn])

@@ -11,7 +11,7 @@ import click
 from decision.bundle.manifest import POLICIES
 from decision.cli import PORT
 from decision.flow.promotion import champion_version
-from decision.wiring import Home, utc_now
+from decision.wiring import Home, system_user, utc_now
 
 if TYPE_CHECKING:
     from experiments.evaluate import Evaluation
@@ -87,6 +87,13 @@ def train(home: Home, *, seed: int, folds: int, repeats: int, policy: str, learn
             low, high = c.mean - 1.96 * c.standard_error, c.mean + 1.96 * c.standard_error
             click.echo(f"{c.name:24} {c.mean:20.4f}   [{low:.4f}, {high:.4f}]")
     click.echo(f"chosen: {trained.challenger.chosen.name}, because {trained.challenger.because}.")
+    if trained.observational:
+        click.echo(
+            f"{trained.observational:,} of {trained.rows:,} decisions are observational: estimated propensities. "
+            "The gate judges without them."
+        )
+    if trained.certainty is not None:
+        click.echo(trained.certainty.sentence)
     click.echo(
         f"bundle {trained.bundle.version} from {trained.rows:,} decisions; MLflow run {trained.run_id}, "
         f"registered version {trained.model_version} (challenger)."
@@ -128,7 +135,7 @@ def promote(ctx: click.Context, version: str | None, min_gain: float, force: str
     now = utc_now()
     found = evaluate(home, version, now=now, rules=rules, progress=lambda rows: _progress("evaluating", rows))
     _show(home, found)
-    if promote_through_gate(home, found, forced=force, now=now):
+    if promote_through_gate(home, found, forced=force, now=now, actor=system_user()):
         click.echo(f"{found.challenger} serves now.")
     else:
         click.echo("Not promoted.")
@@ -168,10 +175,16 @@ def mlflow_ui(host: str, port: int) -> None:
 @click.option("--days", default=60, show_default=True, help="Days of the simulation, after the trial.")
 @click.option("--customers", default=20_000, show_default=True, help="Customers of each shop.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path(".encore/simulation"), show_default=True)
-def simulate(seeds: int, days: int, customers: int, out: Path) -> None:
-    """Run the closed loop in simulated shops whose truth is known, and show that it learns."""
+@click.option("--budget", is_flag=True, help="Only show what pacing keeps of a scarce budget; takes seconds.")
+def simulate(seeds: int, days: int, customers: int, out: Path, budget: bool) -> None:
+    """Run the closed loop in simulated shops whose truth is known, and show that it learns and paces budgets."""
+    from experiments.budget_report import simulate_budgets
     from experiments.simulate import Plan
     from experiments.simulate_report import simulate
 
-    for line in simulate(Plan(seeds=tuple(range(1, seeds + 1)), days=days, customers=customers), out=out, tell=_tell):
+    names = tuple(range(1, seeds + 1))
+    if not budget:
+        for line in simulate(Plan(seeds=names, days=days, customers=customers), out=out, tell=_tell):
+            click.echo(line)
+    for line in simulate_budgets(names, customers=customers, out=out):
         click.echo(line)

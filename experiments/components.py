@@ -11,7 +11,7 @@ from decision.bundle.models import LinearOdds
 from decision.policies.action_features import ActionFeatures
 from decision.programme.model import Programme
 from decision.records import Components, FloatArray, action_named
-from decision.stages.valuation import worth
+from decision.stages.valuation import Worth, worth
 from experiments.dataset import Dataset
 from experiments.learners.base import Rows
 from experiments.learners.pooled_linear import PooledLinear
@@ -19,6 +19,8 @@ from experiments.learners.pooled_linear import PooledLinear
 FEWEST_BASKETS = 30
 # A redemption rate starts from this many pseudo-repurchases at the rate of all offers together.
 REDEMPTION_PRIOR = 10.0
+# The variance of a log basket is near 0.4; offers move it by a tenth or two, a standardised fact by less.
+BASKET_VARIANCE, BASKET_BY_OFFER, BASKET_BY_FACT = 0.4, 0.25, 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,9 @@ def _fit_basket(
 
     offers = features.offers[data.action[bought]]
     log_revenue = np.log(data.revenue[bought])
-    # The variance of a log basket is near 0.4; offers move it by a tenth or two, a standardised fact by less.
-    scale = np.concatenate([np.full(offers.shape[1], 0.25), np.full(d, 0.15)])
+    scale = np.concatenate([np.full(offers.shape[1], BASKET_BY_OFFER), np.full(d, BASKET_BY_FACT)])
     design = np.hstack([offers, x[bought]]) * scale
-    model = Ridge(alpha=0.4).fit(design, log_revenue)
+    model = Ridge(alpha=BASKET_VARIANCE).fit(design, log_revenue)
     weights = model.coef_ * scale
     by_action = features.offers @ weights[: offers.shape[1]] + model.intercept_
     coefficients = np.hstack([by_action[:, None], np.tile(weights[offers.shape[1] :], (k, 1))])
@@ -105,14 +106,21 @@ def _redemption(data: Dataset, features: ActionFeatures) -> FloatArray:
 
 def values(programme: Programme, data: Dataset, components: Components) -> FloatArray:
     """Return the value of every action for every decision under its store's goal, [n, K]; -inf where not allowed."""
+    result = worths(programme, data, components).value(components.repurchase)
+    result[~data.allowed] = -np.inf
+    return result
+
+
+def worths(programme: Programme, data: Dataset, components: Components) -> Worth:
+    """Return what repurchases under each action are worth in every decision under its store's goal, arrays [n, K]."""
     actions = [action_named(action_id) for action_id in data.catalogue]
-    result = np.full(data.allowed.shape, -np.inf)
+    fixed, per_repurchase = np.empty(data.allowed.shape), np.empty(data.allowed.shape)
     goals = [programme.goal_of(d.store if d.store in programme.stores else None) for d in data.decisions]
     for goal in set(goals):
         rows = np.array([g == goal for g in goals])
         part = Components(
             components.visit[rows], components.repurchase[rows], components.basket[rows], components.redemption[rows]
         )
-        result[rows] = worth(programme, goal, actions, part).value(part.repurchase)
-    result[~data.allowed] = -np.inf
-    return result
+        found = worth(programme, goal, actions, part)
+        fixed[rows], per_repurchase[rows] = found.fixed, found.per_repurchase
+    return Worth(fixed, per_repurchase)

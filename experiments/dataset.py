@@ -17,10 +17,9 @@ from decision.flow.learn import teaches
 from decision.ledger.base import Ledger, Rewarded
 from decision.money import MICROS
 from decision.programme.model import Programme
-from decision.records import ContextValue, Decision, FloatArray, IntArray, RewardStatus
+from decision.records import ESTIMATED_PROPENSITY, BoolArray, ContextValue, Decision, FloatArray, IntArray, RewardStatus
 from decision.stages.hashing import uniform
 
-BoolArray = NDArray[np.bool_]
 EVALUATION_SHARE = 0.4
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -32,10 +31,12 @@ def is_held_out(customer_id: str, *, salt: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """n finished decisions of randomised traffic; the catalogue holds K action ids, control first.
+    """n finished decisions; the catalogue holds K action ids, control first.
 
-    `action` [n] are places in the catalogue, `allowed` [n, K]; `value` and `revenue` [n] in currency units;
-    `value` is the reward under the goal that held.
+    All are of randomised traffic, but those marked `observational`, whose propensities are estimated.
+
+    `action` [n] are places in the catalogue, `allowed` [n, K]; `value`, `revenue` and `margin` [n] in currency units;
+    `value` is the reward under the goal that held, `margin` gross margin less what the offer cost.
     """
 
     catalogue: tuple[str, ...]
@@ -48,6 +49,7 @@ class Dataset:
     redeemed: FloatArray
     revenue: FloatArray
     value: FloatArray
+    margin: FloatArray
 
     def __len__(self) -> int:
         return len(self.decisions)
@@ -63,6 +65,11 @@ class Dataset:
         return np.array([decision.customer_id for decision in self.decisions])
 
     @property
+    def observational(self) -> BoolArray:
+        """Return which decisions nobody drew, shape [n]: their propensities are estimated."""
+        return np.array([decision.observational for decision in self.decisions], dtype=bool)
+
+    @property
     def ends_at(self) -> datetime:
         """Return the time of the last decision."""
         return max(decision.decided_at for decision in self.decisions)
@@ -74,7 +81,9 @@ class Dataset:
         rewards = (self.repurchased, self.visited, self.redeemed, self.revenue, self.value)
         for decision, *reward in zip(self.decisions, *(column.tolist() for column in rewards), strict=True):
             asked = (decision.decision_id, decision.customer_id, decision.allowed, decision.distribution)
-            row = (*asked, decision.action_id, decision.propensity, decision.context, reward)
+            row: tuple[object, ...] = (*asked, decision.action_id, decision.propensity, decision.context, reward)
+            if decision.observational:
+                row = (*row, decision.predictions)
             digest.update(msgspec.json.encode(row, order="sorted"))
         return digest.hexdigest()
 
@@ -91,6 +100,7 @@ class Dataset:
             redeemed=self.redeemed[keep],
             revenue=self.revenue[keep],
             value=self.value[keep],
+            margin=self.margin[keep],
         )
 
     def split(self, *, salt: str) -> tuple[Dataset, Dataset]:
@@ -104,9 +114,15 @@ class Dataset:
 
 
 def read_dataset(
-    ledger: Ledger, programme: Programme, *, progress: Callable[[Iterable[Rewarded]], Iterable[Rewarded]] = iter
+    ledger: Ledger,
+    programme: Programme,
+    *,
+    progress: Callable[[Iterable[Rewarded]], Iterable[Rewarded]] = iter,
+    observational: bool = False,
 ) -> Dataset:
     """Return all finished decisions that may teach: of the random group, of bundles, and imported trials.
+
+    With `observational` also those of imported logs that nobody randomised: for training alone.
 
     Raises
     ------
@@ -117,12 +133,15 @@ def read_dataset(
     rows = [
         row
         for row in progress(ledger.rewarded())
-        if teaches(row.decision) and row.reward.status is RewardStatus.FINAL and row.decision.action_id in known
+        if (teaches(row.decision) or (observational and row.decision.observational))
+        and row.reward.status is RewardStatus.FINAL
+        and row.decision.action_id in known
     ]
     if not rows:
         raise NotEnoughData(
             "Expected finished decisions of the random group or of a promoted policy, found none.",
-            hint="Import a past trial with `encore import trial`, or serve until rewards are final.",
+            hint="Import a past trial with `encore import trial`, or serve until rewards are final. A log with "
+            "estimated propensities trains models, and judges nothing.",
         )
     seen = frozenset(a for row in rows for a in row.decision.allowed if a in known)
     return _dataset(rows, tuple(a for a in catalogue if a in seen))
@@ -150,7 +169,7 @@ def training_set(ledger: Ledger, programme: Programme) -> Dataset:
     # Asked first: a decision that finishes while the others are read must not fall between.
     unfinished = ledger.due(now=END_OF_TIME, limit=sys.maxsize)
     end = min((d.decided_at for d in unfinished if teaches(d)), default=END_OF_TIME)
-    data, _ = read_dataset(ledger, programme).split(salt=programme.salt)
+    data, _ = read_dataset(ledger, programme, observational=True).split(salt=programme.salt)
     before = np.array([d.decided_at < end for d in data.decisions], dtype=bool)
     return data.where(before & (data.allowed.sum(axis=1) > 1))
 
@@ -182,6 +201,7 @@ def _dataset(rows: list[Rewarded], catalogue: tuple[str, ...]) -> Dataset:
         redeemed=np.array([float(r.redeemed) for r in rewards]),
         revenue=np.array([r.revenue_micros / MICROS for r in rewards]),
         value=np.array([r.value_micros / MICROS for r in rewards]),
+        margin=np.array([(r.margin_micros - r.cost_micros) / MICROS for r in rewards]),
     )
 
 
@@ -191,5 +211,9 @@ def _propensity(decision: Decision, place: Mapping[str, int]) -> float:
     Decisions for an action that was dropped are left out, so that the others hold all the probability. It is divided
     by what they hold, not by what the dropped ones leave: a sum of parts is never below one of them, also rounded.
     """
-    chances = zip(decision.allowed, decision.distribution, strict=True)
-    return decision.propensity / sum(chance for action_id, chance in chances if action_id in place)
+    chances: Mapping[str, float] = dict(zip(decision.allowed, decision.distribution, strict=True))
+    if decision.observational:
+        estimated = decision.predictions[ESTIMATED_PROPENSITY]
+        chances = {a: float(e or 0.0) for a, e in zip(decision.allowed, estimated, strict=True)}
+    own = chances[decision.action_id] if decision.observational else decision.propensity
+    return own / sum(chance for action_id, chance in chances.items() if action_id in place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from decision.errors import EncoreError, NotEnoughData, NotFound
 from decision.flow.promotion import champion_version, promote
-from decision.ledger.base import Ledger
+from decision.ledger.base import ENCORE, Ledger
 from decision.policies.base import Policy, Situation
 from decision.policies.rule import Rule
 from decision.policies.uniform import Uniform
@@ -22,7 +22,8 @@ from decision.stages.choice import with_floor
 from decision.wiring import Home
 from experiments import plots, tracking
 from experiments.dataset import Dataset, evaluation_set
-from experiments.off_policy import ESTIMATORS, Estimate, GateRules, Rounds, Verdict, judge
+from experiments.guardrail_metrics import guardrail_metrics
+from experiments.off_policy import ESTIMATORS, Estimate, GateRules, GuardrailMetric, Rounds, Verdict, judge
 from experiments.train_report import constant_target
 
 log = logging.getLogger("encore")
@@ -65,7 +66,10 @@ def evaluate(
     # A challenger is judged as it was trained, also one that served before: a belief of its own would have learned
     # from its judges. One that serves now is the champion, and gains nothing.
     challenger = champion if champion and judged == serving else champion_from(home.bundles.read(judged))
-    found = compare(data, programme, challenger, champion, rules=rules or GateRules(), progress=progress)
+    guarded = guardrail_metrics(data.decisions, data.margin, programme=programme, ledger=ledger)
+    found = compare(
+        data, programme, challenger, champion, rules=rules or GateRules(), guardrails=guarded, progress=progress
+    )
     _log(found, programme, data, now)
     return found
 
@@ -77,6 +81,7 @@ def compare(
     champion: Champion | None,
     *,
     rules: GateRules,
+    guardrails: Sequence[GuardrailMetric] = (),
     progress: Progress = iter,
 ) -> Evaluation:
     """Judge a challenger on decisions of customers it was not trained on; without a champion, against the rule.
@@ -89,7 +94,9 @@ def compare(
         raise NotEnoughData("Expected finished decisions of held-out customers, found none.", hint="Wait for more.")
     targets, q_hat = _targets(data, programme, challenger, champion, progress)
     rounds = Rounds(data.action, data.value, data.propensity, targets["challenger"], q_hat)
-    verdict = judge(rounds, targets["champion"], in_sample=False, cluster=data.customers, rules=rules)
+    verdict = judge(
+        rounds, targets["champion"], in_sample=False, cluster=data.customers, rules=rules, guardrails=guardrails
+    )
     values = {
         name: {by: ESTIMATORS[by].estimate(rounds.with_target(target)) for by in ESTIMATED_BY}
         for name, target in targets.items()
@@ -106,8 +113,13 @@ def newest(home: Home) -> str:
     return versions[-1]
 
 
-def promote_through_gate(home: Home, found: Evaluation, *, forced: str | None, now: datetime) -> bool:
-    """Promote an evaluated challenger if the gate lets it pass, or by force with a reason; return whether it was."""
+def promote_through_gate(
+    home: Home, found: Evaluation, *, forced: str | None, now: datetime, actor: str = ENCORE
+) -> bool:
+    """Promote an evaluated challenger if the gate lets it pass, or by force with a reason; return whether it was.
+
+    `actor` is who wants it, for the audit log.
+    """
     if not found.verdict.promote and forced is None:
         return False
     programme = home.programme()
@@ -119,6 +131,7 @@ def promote_through_gate(home: Home, found: Evaluation, *, forced: str | None, n
         reason=f"forced: {forced}" if forced is not None else "passed the gate",
         verdict=found.verdict.sentences(),
         now=now,
+        actor=actor,
     )
     try:
         tracking.follow_champion(programme, found.challenger)
@@ -179,6 +192,8 @@ class _Spot:
         store = self.decision.store if self.decision.store in programme.stores else None
         goal = programme.goal_of(store)
         valued = champion.value(programme, goal, allowed=actions, context=self.decision.context)
+        # It acts under the prices of budgets that were in force; what it is worth is true money.
+        valued = valued.charged_as(self.decision, actions)
         situation = Situation(self.decision.trigger, actions, valued.outlook)
         distribution = with_floor(champion.policy.distribution(situation), programme.exploration_floor)
         return self._spread(allowed, distribution), self._spread(allowed, valued.value)
@@ -213,6 +228,11 @@ def _log(found: Evaluation, programme: Programme, data: Dataset, now: datetime) 
                 )
         mlflow.log_metrics({"gain": gain.gain, "gain_low": gain.low, "gain_high": gain.high})
         mlflow.log_metric("gain_lower_bound", gain.lower_bound)
+        for finding in found.verdict.guardrails:
+            key = f"harm.{finding.name.replace(' ', '_')}"
+            mlflow.log_metrics(
+                {key: finding.harm.gain, f"{key}_low": finding.harm.low, f"{key}_high": finding.harm.high}
+            )
         mlflow.log_text("\n".join(found.verdict.sentences()), "verdict.txt")
         by_dr = {policy: estimates["dr"] for policy, estimates in found.values.items()}
         figure = plots.policy_values(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from decision.bundle.manifest import Manifest
 from decision.programme.model import Programme
+from experiments.certainty import Certainty
 from experiments.dataset import Dataset
 from experiments.selection import Candidate
 from experiments.train_metrics import Measured, Metric
@@ -33,6 +34,7 @@ def model_card(
     because: str,
     measured: Measured,
     report: Report,
+    certainty: Certainty | None = None,
 ) -> str:
     """Return the card of a challenger; every figure is out of sample, with its 95 % interval."""
     unit, provenance = programme.currency, manifest.provenance
@@ -48,8 +50,9 @@ def model_card(
         "",
         "## Data",
         "",
-        f"- {len(data):,} finished randomised decisions of {len(set(data.customers.tolist())):,} customers, "
+        f"- {len(data):,} finished {_kind(data)} decisions of {len(set(data.customers.tolist())):,} customers, "
         f"{first:%Y-%m-%d} to {data.ends_at:%Y-%m-%d}, {len(data.catalogue)} actions.",
+        *_observational(data),
         f"- {100 * data.repurchased.mean():.1f} % repurchased inside {programme.attribution_window_days} days; value "
         f"{data.value.mean():.2f} {unit} per decision as logged.",
         f"- Data sha256 `{data.sha256}`; programme digest `{programme.digest}`; seed {provenance.seed}; "
@@ -73,6 +76,7 @@ def model_card(
         "",
         *(report.tree.sentences(unit) if report.tree else [f"No policy tree: {report.no_tree_because}"]),
         "",
+        *([] if certainty is None else [certainty.sentence, ""]),
         "## For what, and for what not",
         "",
         f"- For decisions of the programme `{programme.name}` right after "
@@ -95,6 +99,21 @@ def model_card(
         "`context` of JSON objects as the ledger keeps them.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _kind(data: Dataset) -> str:
+    if data.observational.all():
+        return "observational"
+    return "randomised and observational" if data.observational.any() else "randomised"
+
+
+def _observational(data: Dataset) -> list[str]:
+    if not data.observational.any():
+        return []
+    return [
+        f"- **{int(data.observational.sum()):,} of them are observational: estimated propensities.** Nobody drew who "
+        "got what; figures that use them hold only if the context tells all that decided it. They never judge."
+    ]
 
 
 def _row(metric: Metric) -> str:

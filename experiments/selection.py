@@ -63,19 +63,25 @@ def cross_fit(
     repeats: int,
     seed: int,
     learners: Mapping[str, Learner] = USUAL,
+    x_for: Callable[[np.ndarray], FloatArray] | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Candidate]:
     """Return every learner with its out-of-sample value; `tell` hears of progress.
+
+    `x_for` encodes all rows anew for each fold's training rows (a mask [n]), where an encoding learns from outcomes.
 
     Raises
     ------
     NotEnoughData : no learner at all could be fitted.
     """
+    encoded = x_for or (lambda _: x)
     fitted: dict[str, tuple[FloatArray, FloatArray] | str] = {}
     for name, learner in learners.items():
         tell(name)
         try:
-            fitted[name] = _out_of_fold(learner, data, x, features, programme, folds=folds, repeats=repeats, seed=seed)
+            fitted[name] = _out_of_fold(
+                learner, data, encoded, features, programme, folds=folds, repeats=repeats, seed=seed
+            )
         except NotEnoughData as error:
             fitted[name] = str(error)
     predicted = {name: found for name, found in fitted.items() if not isinstance(found, str)}
@@ -118,7 +124,7 @@ def fold_of(data: Dataset, *, folds: int, seed: int) -> np.ndarray:
 def _out_of_fold(
     learner: Learner,
     data: Dataset,
-    x: FloatArray,
+    x_for: Callable[[np.ndarray], FloatArray],
     features: ActionFeatures,
     programme: Programme,
     *,
@@ -132,6 +138,7 @@ def _out_of_fold(
         fold = fold_of(data, folds=folds, seed=seed + r)
         for f in range(folds):
             train, test = fold != f, fold == f
+            x = x_for(train)
             fitted = learner.fit(Rows(x[train], data.action[train], data.repurchased[train], features), seed=seed + r)
             models = fit_components(data.where(train), x[train], features, seed=seed + r)
             predicted = fitted.predict(x[test], in_sample=False)

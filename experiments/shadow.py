@@ -17,6 +17,7 @@ from decision.serving import Champion, champion_from
 from decision.wiring import Home
 from experiments.dataset import is_held_out
 from experiments.evaluate import newest
+from experiments.guardrail_metrics import guardrail_metrics, net_margin
 from experiments.off_policy.replay import replay_of
 from experiments.off_policy.shadow import BoolArray, Shadow, shadow
 from experiments.off_policy.sources import rounds_of
@@ -54,13 +55,18 @@ def shadow_of(
         )
     rounds = rounds_of(rows, replay_of(challenger, programme), catalogue=actions)
     now_serves = rounds_of(rows, replay_of(champion, programme), catalogue=actions).target
+    may_judge = _final(rows) & np.array([_held_out(row, programme.salt) for row in rows])
+    judges = [row for row, judge in zip(rows, may_judge.tolist(), strict=True) if judge]
     found = shadow(
         replace(rounds, reward=np.where(_final(rows), rounds.reward, 0.0)),
         now_serves,
         actions=actions,
-        may_judge=_final(rows) & np.array([_held_out(row, programme.salt) for row in rows]),
+        may_judge=may_judge,
         groups=_groups(rows),
         cluster=np.array([row.decision.customer_id for row in rows]),
+        guardrails=guardrail_metrics(
+            [row.decision for row in judges], net_margin(judges), programme=programme, ledger=ledger
+        ),
     )
     return name, found
 

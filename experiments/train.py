@@ -14,6 +14,7 @@ from decision.bundle.store import Bundle
 from decision.serving import champion_from
 from decision.wiring import Home
 from experiments import tracking
+from experiments.certainty import Certainty, certainty
 from experiments.challenger import Challenger, Settings, build_challenger
 from experiments.dataset import Dataset, training_set
 from experiments.learners import USUAL
@@ -25,13 +26,15 @@ from experiments.train_report import candidate_metrics, report
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A challenger that has been written and registered: its bundle, and where it is in MLflow."""
+    """A challenger that has been written and registered: its bundle, where it is in MLflow, and how sure it is."""
 
     challenger: Challenger
     bundle: Bundle
     rows: int
     run_id: str
     model_version: str
+    certainty: Certainty | None
+    observational: int
 
 
 def train(
@@ -60,6 +63,7 @@ def train(
         "seed": settings.seed,
         "folds": settings.folds,
         "repeats": settings.repeats,
+        "observational_rows": int(data.observational.sum()),
         "actions": len(data.catalogue),
         "policy": settings.policy,
         "encore_version": __version__,
@@ -77,9 +81,11 @@ def train(
         chosen = challenger.chosen
         used = {chosen.name: learners[chosen.name]}
         seen = report(data, chosen, programme, champion_from(bundle), used, seed=settings.seed)
+        sure = certainty(data, challenger, programme, seed=settings.seed)
         tell("logging to MLflow")
         tags = {"encore.bundle": bundle.version, "encore.chosen": chosen.name, "encore.because": challenger.because}
         mlflow.set_tags(tags)
+        tracking.log_metrics(mlflow, {} if sure is None else sure.metrics())
         card = model_card(
             bundle.manifest,
             data,
@@ -88,11 +94,12 @@ def train(
             because=challenger.because,
             measured=measured,
             report=seen,
+            certainty=sure,
         )
         tracking.log_report(mlflow, seen, card, unit=programme.currency)
         example = json.dumps(data.contexts[0])
         model_version = tracking.register(mlflow, bundle, folder, programme, example=example, card=card)
-    return Trained(challenger, bundle, len(data), run_id, model_version)
+    return Trained(challenger, bundle, len(data), run_id, model_version, sure, int(data.observational.sum()))
 
 
 def _log_metrics(mlflow: Any, data: Dataset, challenger: Challenger, settings: Settings) -> Measured:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from decision.records import CONTROL, FloatArray, action_named
-from experiments.dataset import BoolArray, Dataset
+from decision.records import CONTROL, BoolArray, FloatArray, action_named
+from experiments.dataset import Dataset
 from experiments.uplift_metrics.trial import Trial
 
 # Below so many treated, or control, decisions a metric of one treatment says nothing.

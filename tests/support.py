@@ -9,9 +9,13 @@ from itertools import count, islice
 from typing import Any
 
 import numpy as np
+from flask.testing import FlaskClient
 
+from decision.api import create_app
 from decision.bundle.manifest import FORMAT, Manifest, Provenance
 from decision.bundle.store import Bundle, BundleStore
+from decision.flow.keys import create_key
+from decision.ledger.base import Ledger
 from decision.money import MICROS
 from decision.policies.action_features import PriorScales
 from decision.policies.posterior import Posterior
@@ -22,6 +26,8 @@ from decision.serving import action_features, posterior_arrays
 from decision.stages import explanation
 from decision.stages.context import Column, Encoder
 from decision.stages.groups import assign
+from decision.stages.keys import Role
+from decision.wiring import Shop
 
 # A Wednesday at 13:00 in Berlin.
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
@@ -195,6 +201,24 @@ def customers_of(group: Group, of: Programme) -> Iterator[str]:
 
 def customer_of(group: Group, of: Programme, place: int = 0) -> str:
     return next(islice(customers_of(group, of), place, None))
+
+
+def key_in(ledger: Ledger, role: Role = Role.ADMIN, *, name: str = "test") -> str:
+    """Return the text of a new key."""
+    return create_key(name, role=role, ledger=ledger, actor="tester", now=NOW)
+
+
+def with_key(client: FlaskClient, key: str) -> FlaskClient:
+    """Return a client that sends a key with all it asks."""
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+    return client
+
+
+def client_of(shop: Shop, role: Role = Role.ADMIN) -> FlaskClient:
+    """Return a client of a shop's application with a key of its own."""
+    key = key_in(shop.ledger, role)
+    shop.refresh()
+    return with_key(create_app(shop).test_client(), key)
 
 
 COLUMNS = (

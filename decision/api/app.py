@@ -8,15 +8,16 @@ from pathlib import Path
 from flask import Flask
 
 from decision import server
-from decision.api import decisions, events, health, openapi, policy, problem
+from decision.api import auth, decisions, events, health, openapi, policy, problem
 from decision.api.compat import segment
 from decision.wiring import Home, Shop
 
 
 def create_app(shop: Shop) -> Flask:
     """Return the application that serves a shop."""
-    app = Flask("encore")
+    app = Flask("encore", static_folder=None)
     problem.register(app)
+    auth.guard(app, shop)
     for room in (decisions, events, policy, segment, health, openapi):
         app.register_blueprint(room.blueprint(shop))
     return app

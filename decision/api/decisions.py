@@ -11,6 +11,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from decision.api import parsing
+from decision.api.auth import open_to
 from decision.api.problem import answer
 from decision.api.schemas import (
     ActionAnswer,
@@ -44,6 +45,7 @@ from decision.records import (
 )
 from decision.stages import explanation
 from decision.stages.context import check_features
+from decision.stages.keys import Role
 from decision.wiring import Shop, utc_now
 
 log = logging.getLogger("encore")
@@ -56,6 +58,7 @@ def blueprint(shop: Shop) -> Blueprint:
     routes = Blueprint("decisions", __name__)
 
     @routes.post("/v1/decisions")
+    @open_to(Role.CHECKOUT)
     def post_decision() -> Response:
         question = parsing.decode(parsing.body_of(request, limit=BODY_LIMIT), _decoder)
         key = parsing.idempotency_key(request.headers.get("Idempotency-Key"))
@@ -81,6 +84,7 @@ def blueprint(shop: Shop) -> Blueprint:
         return answer(decision_answer(decision, serving.programme))
 
     @routes.get("/v1/decisions/<decision_id>")
+    @open_to(Role.ANALYST, Role.MARKETER)
     def get_decision(decision_id: str) -> Response:
         decision = shop.ledger.decision(decision_id)
         if decision is None:

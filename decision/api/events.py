@@ -6,10 +6,12 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from decision.api import parsing
+from decision.api.auth import open_to
 from decision.api.problem import answer
 from decision.api.schemas import EventReceipt, RejectedEvent
 from decision.errors import InvalidInput
 from decision.flow.observe import Event, observe
+from decision.stages.keys import Role
 from decision.wiring import Shop, utc_now
 
 BODY_LIMIT = 1024 * 1024
@@ -38,6 +40,7 @@ def blueprint(shop: Shop) -> Blueprint:
     routes = Blueprint("events", __name__)
 
     @routes.post("/v1/events")
+    @open_to(Role.CHECKOUT)
     def post_events() -> Response:
         body = parsing.body_of(request, limit=BODY_LIMIT)
         is_batch = "batch" in parsing.decode(body, _loose)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from decision.api.auth import keyless
 from decision.api.problem import answer, problem
 from decision.wiring import Shop
 
@@ -13,10 +14,12 @@ def blueprint(shop: Shop) -> Blueprint:
     routes = Blueprint("health", __name__)
 
     @routes.get("/livez")
+    @keyless
     def livez() -> Response:
         return answer({"status": "ok"})
 
     @routes.get("/readyz")
+    @keyless
     def readyz() -> Response:
         try:
             shop.ledger.cursor("ready")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Flask, Response, current_app, render_template
 
 from decision import __version__
 from decision.api import event_catalogue
+from decision.api.auth import access_of, open_to
 from decision.api.compat.segment import SegmentBatch, SegmentMessage, SegmentReceipt
 from decision.api.events import EventBatch
 from decision.api.problem import answer
 from decision.api.schemas import DecisionAnswer, DecisionQuestion, DecisionRecord, EventReceipt, PolicyAnswer, Problem
 from decision.flow.observe import Event
+from decision.stages.keys import Role
 from decision.wiring import Shop
 
 _COMPONENTS = (
@@ -37,6 +40,10 @@ _CALL = {
     "timestamp": "2026-11-20T10:00:00Z",
     "properties": {"order_id": "O-2", "revenue": "42.00", "currency": "EUR", "affiliation": "hamburg"},
 }
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key of `encore keys create`"},
+    "basic": {"type": "http", "scheme": "basic", "description": "The same key as user name; the password is ignored"},
+}
 _QUESTION = {
     "decision_id": "demo-1",
     "customer_id": "C-1001",
@@ -48,16 +55,22 @@ _QUESTION = {
 def blueprint(shop: Shop) -> Blueprint:
     """Return the routes of the description."""
     routes = Blueprint("openapi", __name__, template_folder="templates")
-    described = document()
+
+    @cache
+    def described() -> dict[str, Any]:
+        # Once all rooms are there, so that it says what is enforced.
+        return secured(document(), current_app)
 
     @routes.get("/openapi.json")
+    @open_to(*Role)
     def get_openapi() -> Response:
-        return answer(described)
+        return answer(described())
 
     @routes.get("/docs")
+    @open_to(*Role)
     def get_docs() -> str:
         return render_template(
-            "docs.html", api=described, programme=shop.serving.programme, dumps=_pretty, events=event_catalogue
+            "docs.html", api=described(), programme=shop.serving.programme, dumps=_pretty, events=event_catalogue
         )
 
     return routes
@@ -88,8 +101,27 @@ def document() -> dict[str, Any]:
             "/livez": {"get": _get("Is the process up?", "livez")},
             "/readyz": {"get": _get("Can it decide?", "readyz", problems=(503,))},
         },
-        "components": {"schemas": components},
+        "components": {"schemas": components, "securitySchemes": _SCHEMES},
     }
+
+
+def secured(described: dict[str, Any], app: Flask) -> dict[str, Any]:
+    """Return a description with what each of the app's routes asks of a key: `security`, `x-roles`, 401 and 403."""
+    paths = dict(described["paths"])
+    for rule in app.url_map.iter_rules():
+        path = rule.rule.replace("<", "{").replace(">", "}")
+        access, calls = access_of(app, rule.endpoint), paths.get(path, {})
+        for verb in {method.lower() for method in rule.methods or ()} & calls.keys():
+            call = calls[verb]
+            asked: dict[str, Any] = {"security": []}
+            if not access.keyless:
+                asked = {
+                    "security": [{name: []} for name in _SCHEMES],
+                    "x-roles": [role.value for role in access.roles],
+                    "responses": call["responses"] | _problems((401, 403)),
+                }
+            paths[path] = paths[path] | {verb: call | asked}
+    return described | {"paths": paths}
 
 
 def _post_decision() -> dict[str, Any]:
@@ -145,13 +177,13 @@ def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
 
 def _responses(schema: str | None, problems: tuple[int, ...]) -> dict[str, Any]:
     content = {"$ref": f"#/components/schemas/{schema}"} if schema else {"type": "object"}
-    responses: dict[str, Any] = {"200": {"description": "OK", "content": {"application/json": {"schema": content}}}}
-    for status in problems:
-        responses[str(status)] = {
-            "description": "A problem (RFC 9457)",
-            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-    return responses
+    ok = {"description": "OK", "content": {"application/json": {"schema": content}}}
+    return {"200": ok} | _problems(problems)
+
+
+def _problems(statuses: tuple[int, ...]) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {str(status): {"description": "A problem (RFC 9457)", "content": content} for status in statuses}
 
 
 def _pretty(value: object) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import msgspec
 from flask import Blueprint, Response
 
+from decision.api.auth import open_to
 from decision.api.problem import answer
 from decision.api.schemas import PolicyAnswer
 from decision.policies.bandit import Bandit
+from decision.stages.keys import Role
 from decision.wiring import Shop
 
 
@@ -16,6 +18,7 @@ def blueprint(shop: Shop) -> Blueprint:
     routes = Blueprint("policy", __name__)
 
     @routes.get("/v1/policy")
+    @open_to(Role.ANALYST, Role.MARKETER)
     def get_policy() -> Response:
         serving = shop.serving
         champion, programme = serving.champion, serving.programme

@@ -82,7 +82,7 @@ def propose(
         request=request,
         customer=customer,
         now=now,
-        used=ledger.used(programme.budget_key(budget, now) for budget in programme.budgets),
+        used=ledger.used(programme.budget_keys(now).values()),
         exhausted=exhausted,
         basket_micros=request.order.total_micros,
         catalogue=champion.index if champion else None,

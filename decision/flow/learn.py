@@ -22,7 +22,7 @@ from decision.bundle.models import UpliftModel, uplift_model_from
 from decision.bundle.store import Bundle, pack, unpack
 from decision.ledger.base import Ledger, PosteriorRecord, Rewarded
 from decision.policies.action_features import ActionFeatures, PriorScales
-from decision.policies.belief import Belief
+from decision.policies.belief import Belief, Prior
 from decision.policies.posterior import Posterior, logit
 from decision.programme.model import Programme
 from decision.records import Decision, FloatArray, Group
@@ -71,11 +71,11 @@ def learn(bundle: Bundle, *, programme: Programme, ledger: Ledger, now: datetime
     cursor = f"learn:{bundle.version}"
     start, belief = bundle.manifest.trained_through, student.start(base_posterior(bundle))
     revised, position = ledger.revised_since(ledger.cursor(cursor), start=start)
-    # A belief that an older Encore kept, without its two memories, is learned anew as well.
-    anew = before is not None and "recent.mean" not in before
+    # A belief that an older Encore kept, without two memories or what they know of the prior, is learned anew as well.
+    anew = before is not None and "revised" not in before
     replayed = stored is not None and (anew or (revised is not None and revised < stored.through))
     if stored is not None and before is not None and not replayed:
-        start, belief = stored.through, _belief_from(before, belief.variance)
+        start, belief = stored.through, _belief_from(before, belief.prior)
     begun, known, buckets = start, belief.seen, 0
     while programme.matures_at(start + BUCKET) <= now:
         rows = [row for row in ledger.finished(start=start, end=start + BUCKET) if student.takes(row.decision)]
@@ -130,13 +130,16 @@ def _arrays(belief: Belief, served: Posterior) -> dict[str, FloatArray]:
         **posterior_arrays(belief.lasting, name="lasting"),
         **posterior_arrays(belief.recent, name="recent"),
         "lead": np.array(belief.lead),
+        "variance": belief.variance,
         "seen": np.array(float(belief.seen)),
+        "revised": np.array(float(belief.revised)),
     }
 
 
-def _belief_from(arrays: Mapping[str, FloatArray], variance: FloatArray) -> Belief:
+def _belief_from(arrays: Mapping[str, FloatArray], prior: Prior) -> Belief:
     lasting, recent = (posterior_from(arrays, name=name) for name in ("lasting", "recent"))
-    return Belief(lasting, recent, variance, float(arrays["lead"]), int(arrays["seen"]))
+    lead, seen, revised = float(arrays["lead"]), int(arrays["seen"]), int(arrays["revised"])
+    return Belief(lasting, recent, prior, arrays["variance"], lead, seen, revised)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ class Student:
 
     def start(self, posterior: Posterior) -> Belief:
         """Return the belief to start from."""
-        return Belief.start(posterior, self.features.prior_variance(PriorScales()))
+        return Belief.start(posterior, self.features.prior(PriorScales()))
 
     def takes(self, decision: Decision) -> bool:
         """Return whether a decision teaches this bandit: one between several of the actions that it knows.

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from decision.bundle.store import Bundle, BundleStore
 from decision.errors import InvalidBundle, NotFound
-from decision.ledger.base import Ledger, Promotion
+from decision.ledger.base import ENCORE, Ledger, Promotion
 from decision.programme.model import Programme
 from decision.serving import NO_BUNDLE, champion_from
 
@@ -26,6 +26,7 @@ def promote(
     reason: str,
     verdict: tuple[str, ...],
     now: datetime,
+    actor: str = ENCORE,
 ) -> Bundle:
     """Make a bundle the champion; where it is already, nothing is recorded.
 
@@ -43,11 +44,11 @@ def promote(
             hint="Train again with this programme.",
         )
     if champion_version(ledger) != version:
-        ledger.record_promotion(Promotion(version, "promote", reason, verdict, now))
+        ledger.record_promotion(Promotion(version, "promote", reason, verdict, now), actor=actor)
     return bundle
 
 
-def rollback(*, bundles: BundleStore, ledger: Ledger, reason: str, now: datetime) -> str | None:
+def rollback(*, bundles: BundleStore, ledger: Ledger, reason: str, now: datetime, actor: str = ENCORE) -> str | None:
     """Make what served before the present champion serve again; return its version, None for business as usual.
 
     Rolling back twice goes back two steps, not forth again.
@@ -68,5 +69,5 @@ def rollback(*, bundles: BundleStore, ledger: Ledger, reason: str, now: datetime
     version = serving[-2]
     if version != NO_BUNDLE:
         champion_from(bundles.read(version))
-    ledger.record_promotion(Promotion(version, "rollback", reason, (), now))
+    ledger.record_promotion(Promotion(version, "rollback", reason, (), now), actor=actor)
     return champion_version(ledger)

@@ -9,6 +9,11 @@ from typing import Any, Protocol
 
 from decision.records import Customer, Decision, Outcome, Reservation, Reward
 from decision.stages.guardrails import Used
+from decision.stages.keys import ApiKey
+from decision.stages.pacing import Price
+
+# Who acts where no person does, as in a simulation.
+ENCORE = "encore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,16 @@ class Promotion:
 
 
 @dataclass(frozen=True, slots=True)
+class Act:
+    """Something that was administered. `actor` is who: a user of the operating system, or the name of a key."""
+
+    at: datetime
+    actor: str
+    act: str
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class PosteriorRecord:
     """A stored belief of the bandit, learned from all buckets of decisions made before `through`."""
 
@@ -31,6 +46,16 @@ class PosteriorRecord:
     through: datetime
     n: int
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRecord:
+    """The shadow price of a budget from a time on, and what had been used of it in its period by then."""
+
+    budget_key: str
+    at: datetime
+    price: Price
+    used: Used
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +199,45 @@ class Ledger(Protocol):
         """Append a belief; its `sequence` is given by the ledger."""
         ...
 
+    def shadow_price(self, budget: str) -> PriceRecord | None:
+        """Return the latest price of the budget of a name, whatever its period, or None."""
+        ...
+
+    def record_shadow_prices(self, records: Sequence[PriceRecord]) -> None:
+        """Append prices."""
+        ...
+
     def promotions(self) -> list[Promotion]:
         """Return all changes of champion, oldest first."""
         ...
 
-    def record_promotion(self, promotion: Promotion) -> None:
-        """Append a change of champion."""
+    def record_promotion(self, promotion: Promotion, *, actor: str = ENCORE) -> None:
+        """Append a change of champion, and an act of the same kind."""
+        ...
+
+    def api_keys(self) -> list[ApiKey]:
+        """Return all keys, oldest first, with those that were revoked."""
+        ...
+
+    def record_key(self, key: ApiKey, *, actor: str) -> None:
+        """Append a new key, and the act `key created`. Raises `LedgerError` when its id exists."""
+        ...
+
+    def revoke_key(self, key_id: str, *, actor: str, now: datetime) -> ApiKey:
+        """End a key, append the act `key revoked`, and return the key as it was; one that had ended stays so.
+
+        Raises
+        ------
+        NotFound : there is no such key.
+        """
+        ...
+
+    def acts(self) -> list[Act]:
+        """Return the audit log, oldest first."""
+        ...
+
+    def record_act(self, act: Act) -> None:
+        """Append to the audit log."""
         ...
 
     def counts(self) -> Mapping[str, int]:

@@ -72,7 +72,8 @@ class Turns:
 
     def _late(self, patience: float) -> LedgerError:
         return LedgerError(
-            f"Expected to write to the ledger within {patience:g} s, found another writer who does not come to an end.",
+            f"Expected to write to the ledger within {round(patience, 1):g} s, found another writer who does not come "
+            "to an end.",
             hint=f"Which process holds {self._path}?",
         )
 
@@ -93,6 +94,8 @@ def _connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
         raise _failed(error) from error
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA cache_size = -16000")
+    # The pages that every decision changes are copied into the main file once for many of them.
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")
     # Of others SQLite knows only those who write without taking turns, such as a person with its shell.
     connection.execute(f"PRAGMA busy_timeout = {round(CALLERS_PATIENCE * 1000)}")
     return connection

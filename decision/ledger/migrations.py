@@ -7,6 +7,7 @@ which a serving process must not pay for.
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
     from sqlite_utils.migrations import Migrations
 
 SET = "encore"
-STEPS = ("m001_first_schema", "m002_each_order_once", "m003_when_they_came_back")
+STEPS = (
+    "m001_first_schema",
+    "m002_each_order_once",
+    "m003_when_they_came_back",
+    "m004_shadow_prices",
+    "m005_keys_and_audit",
+)
 
 
 def m001_first_schema(db: Database) -> None:
@@ -52,6 +59,31 @@ def m003_when_they_came_back(db: Database) -> None:
     db.execute("ALTER TABLE rewards ADD COLUMN first_order_at INTEGER")
 
 
+def m004_shadow_prices(db: Database) -> None:
+    """Keep the shadow prices of budgets, one row a change."""
+    for statement in _SHADOW_PRICES.split(";"):
+        db.execute(statement)
+
+
+def m005_keys_and_audit(db: Database) -> None:
+    """Create the keys, and the log of what was administered."""
+    for statement in _KEYS.split(";"):
+        db.execute(statement)
+
+
+_SHADOW_PRICES = """
+CREATE TABLE shadow_prices (
+    seq INTEGER PRIMARY KEY,
+    budget TEXT NOT NULL,
+    budget_key TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    per_money REAL NOT NULL,
+    per_use REAL NOT NULL,
+    amount_micros INTEGER NOT NULL,
+    count INTEGER NOT NULL
+);
+CREATE INDEX shadow_prices_by_budget ON shadow_prices (budget, seq)
+"""
 _ORDERS = """
 CREATE TABLE orders (
     customer_id TEXT NOT NULL,
@@ -66,6 +98,23 @@ CREATE TABLE orders (
     PRIMARY KEY (customer_id, order_id)
 ) WITHOUT ROWID;
 CREATE INDEX orders_by_time ON orders (customer_id, completed_at) WHERE NOT cancelled
+"""
+_KEYS = """
+CREATE TABLE api_keys (
+    key_id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    role TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    revoked_at INTEGER
+) WITHOUT ROWID;
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    act TEXT NOT NULL,
+    detail TEXT NOT NULL
+)
 """
 _FIRST_SCHEMA = """
 CREATE TABLE decisions (
@@ -188,6 +237,16 @@ def applied(connection: sqlite3.Connection) -> list[str]:
         return []
     found = connection.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = ? ORDER BY id", [SET])
     return [name for (name,) in found]
+
+
+def missing(path: Path) -> list[str]:
+    """Return the names of the steps that the ledger at `path` has not had."""
+    with closing(sqlite3.connect(path, timeout=30.0)) as connection:
+        try:
+            had = applied(connection)
+        except sqlite3.Error as error:
+            raise LedgerError(f"Expected a ledger at {path}, SQLite says: {error}.") from error
+    return [step for step in STEPS if step not in had]
 
 
 def check_not_newer(connection: sqlite3.Connection, path: Path) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from decision.errors import Conflict, LedgerError
-from decision.ledger import orders
-from decision.ledger.base import PosteriorRecord, Promotion, Rewarded, Settlement
+from decision.ledger import keys, orders
+from decision.ledger.base import ENCORE, Act, PosteriorRecord, PriceRecord, Promotion, Rewarded, Settlement
 from decision.ledger.codec import (
     DECISION_COLUMNS,
     OUTCOME_COLUMNS,
@@ -30,10 +30,13 @@ from decision.ledger.codec import (
     to_us,
 )
 from decision.ledger.connection import CALLERS_PATIENCE, PATIENCE, Connections, Turns
+from decision.ledger.group_commit import GroupCommit
 from decision.ledger.migrations import STEPS, applied, check_not_newer, migrate
 from decision.records import CONTROL, Consent, Customer, Decision, Outcome, Reservation, Reward, RewardStatus
 from decision.stages.events import OF_CONSENT, OF_ORDERS, with_word
 from decision.stages.guardrails import Used, fits
+from decision.stages.keys import ApiKey
+from decision.stages.pacing import Price
 
 _LATEST = "SELECT MAX(seq) FROM rewards WHERE decision_id = d.decision_id"
 _DECISION = ", ".join(f"d.{column.strip()}" for column in DECISION_COLUMNS.split(","))
@@ -44,6 +47,42 @@ _ALWAYS = -(2**63)
 IMPORT_CHUNK = 500
 # Another process may be upgrading a large ledger just now.
 UPGRADE_PATIENCE = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """A decision to be written, as it was proposed to `record_decision`."""
+
+    customer_id: str
+    row: tuple[Any, ...]
+    decision: Decision
+    taken: Sequence[Reservation]
+    at_stake: Sequence[Reservation]
+    seen_version: int
+
+
+class _Tally:
+    """What is taken of budgets while a group of decisions is written; each budget is read and written once."""
+
+    def __init__(self, db: sqlite3.Connection, used: Mapping[str, Used]) -> None:
+        self._db = db
+        self._used = dict(used)
+        self._added: dict[str, Used] = {}
+
+    def full(self, wanted: Iterable[Reservation]) -> frozenset[str]:
+        """Return the budgets that don't hold what is wanted of them."""
+        return frozenset(r.budget_key for r in wanted if not fits(r, self._used.get(r.budget_key, Used())))
+
+    def add(self, taken: Reservation) -> None:
+        """Take a piece of a budget."""
+        for sums in (self._used, self._added):
+            before = sums.get(taken.budget_key, Used())
+            sums[taken.budget_key] = Used(before.amount_micros + taken.amount_micros, before.count + 1)
+
+    def save(self) -> None:
+        """Write what was taken."""
+        for key, added in self._added.items():
+            _add_use(self._db, key, added.amount_micros, added.count)
 
 
 class SqliteLedger:
@@ -60,6 +99,7 @@ class SqliteLedger:
         if not path.exists():
             raise LedgerError(f"Expected a ledger at {path}, found none.", hint="Run `encore init`.")
         self._connections = Connections(path, durable=durable)
+        self._decisions = GroupCommit(lambda patience: self._transaction(patience=patience), self._record)
         check_not_newer(self._db, path)
         if not self._is_upgraded():
             # Another process may be at it just now.
@@ -145,36 +185,36 @@ class SqliteLedger:
         at_stake: Sequence[Reservation] = (),
     ) -> None:
         """See `Ledger.record_decision`."""
-        with self._transaction(patience=CALLERS_PATIENCE) as db:
-            if _version(db, decision.customer_id) != seen_version:
-                raise Conflict(f"Customer {decision.customer_id} has had another decision meanwhile.")
-            if full := self._full((*reservations, *at_stake)):
-                raise Conflict("A budget was used up meanwhile.", exhausted=full)
-            seq = self._insert(db, decision)
-            if seq is None:
-                raise Conflict(f"Decision {decision.decision_id} exists.")
-            db.execute("INSERT INTO unfinished VALUES (?, ?)", [seq, to_us(decision.matures_at)])
-            expires = to_us(decision.expires_at or decision.matures_at)
-            for r in reservations:
-                db.execute(
-                    "INSERT INTO reservations VALUES (?, ?, ?, 1, ?, 1)",
-                    [decision.decision_id, r.budget_key, r.amount_micros, expires],
-                )
-                _add_use(db, r.budget_key, r.amount_micros, 1)
-
-    def _full(self, wanted: Sequence[Reservation]) -> frozenset[str]:
-        """Return the budgets that don't hold what is wanted of them, each looked up once."""
-        used = self.used({r.budget_key for r in wanted})
-        return frozenset(r.budget_key for r in wanted if not fits(r, used.get(r.budget_key, Used())))
-
-    @staticmethod
-    def _insert(db: sqlite3.Connection, decision: Decision) -> int | None:
-        cursor = db.execute(
-            f"INSERT INTO decisions ({DECISION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (decision_id) DO NOTHING",
-            decision_row(decision),
+        self._decisions.commit(
+            _Write(decision.customer_id, decision_row(decision), decision, reservations, at_stake, seen_version),
+            patience=CALLERS_PATIENCE,
         )
-        return cursor.lastrowid if cursor.rowcount == 1 else None
+
+    def _record(self, db: sqlite3.Connection, writes: Sequence[_Write]) -> list[Conflict | None]:
+        """Write the decisions that still hold, each seeing those before it; the others come back as conflicts."""
+        tally = _Tally(db, self.used({r.budget_key for w in writes for r in (*w.taken, *w.at_stake)}))
+        found = [self._record_one(db, write, tally) for write in writes]
+        tally.save()
+        return found
+
+    def _record_one(self, db: sqlite3.Connection, write: _Write, tally: _Tally) -> Conflict | None:
+        if _version(db, write.customer_id) != write.seen_version:
+            return Conflict(f"Customer {write.customer_id} has had another decision meanwhile.")
+        if full := tally.full((*write.taken, *write.at_stake)):
+            return Conflict("A budget was used up meanwhile.", exhausted=full)
+        decision = write.decision
+        seq = _insert(db, write.row)
+        if seq is None:
+            return Conflict(f"Decision {decision.decision_id} exists.")
+        db.execute("INSERT INTO unfinished VALUES (?, ?)", [seq, to_us(decision.matures_at)])
+        expires = to_us(decision.expires_at or decision.matures_at)
+        for r in write.taken:
+            db.execute(
+                "INSERT INTO reservations VALUES (?, ?, ?, 1, ?, 1)",
+                [decision.decision_id, r.budget_key, r.amount_micros, expires],
+            )
+            tally.add(r)
+        return None
 
     def record_outcomes(self, outcomes: Sequence[Outcome], *, now: datetime) -> int:
         """See `Ledger.record_outcomes`."""
@@ -212,7 +252,7 @@ class SqliteLedger:
         while chunk := list(islice(items, IMPORT_CHUNK)):
             with self._transaction() as db:
                 for item in chunk:
-                    if self._insert(db, item.decision) is not None:
+                    if _insert(db, decision_row(item.decision)) is not None:
                         _insert_reward(db, item.reward)
                         new += 1
         return new
@@ -372,6 +412,29 @@ class SqliteLedger:
                 ],
             )
 
+    def shadow_price(self, budget: str) -> PriceRecord | None:
+        """See `Ledger.shadow_price`."""
+        row = self._db.execute(
+            "SELECT budget_key, at, per_money, per_use, amount_micros, count FROM shadow_prices WHERE budget = ? "
+            "ORDER BY seq DESC LIMIT 1",
+            [budget],
+        ).fetchone()
+        if row is None:
+            return None
+        key, at, per_money, per_use, amount, count = row
+        return PriceRecord(key, from_us(at), Price(per_money, per_use), Used(amount, count))
+
+    def record_shadow_prices(self, records: Sequence[PriceRecord]) -> None:
+        """See `Ledger.record_shadow_prices`."""
+        with self._transaction() as db:
+            for r in records:
+                budget, used = r.budget_key.partition("|")[0], (r.used.amount_micros, r.used.count)
+                db.execute(
+                    "INSERT INTO shadow_prices (budget, budget_key, at, per_money, per_use, amount_micros, count) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    [budget, r.budget_key, to_us(r.at), r.price.per_money, r.price.per_use, *used],
+                )
+
     def promotions(self) -> list[Promotion]:
         """See `Ledger.promotions`."""
         rows = self._db.execute("SELECT bundle_version, kind, reason, verdict, at FROM promotions ORDER BY seq")
@@ -380,7 +443,7 @@ class SqliteLedger:
             for version, kind, reason, verdict, at in rows
         ]
 
-    def record_promotion(self, promotion: Promotion) -> None:
+    def record_promotion(self, promotion: Promotion, *, actor: str = ENCORE) -> None:
         """See `Ledger.record_promotion`."""
         with self._transaction() as db:
             db.execute(
@@ -393,6 +456,31 @@ class SqliteLedger:
                     to_us(promotion.at),
                 ],
             )
+            detail = {"bundle": promotion.bundle_version, "reason": promotion.reason}
+            keys.append(db, Act(promotion.at, actor, promotion.kind, detail))
+
+    def api_keys(self) -> list[ApiKey]:
+        """See `Ledger.api_keys`."""
+        return keys.every(self._db)
+
+    def record_key(self, key: ApiKey, *, actor: str) -> None:
+        """See `Ledger.record_key`."""
+        with self._transaction() as db:
+            keys.insert(db, key, actor=actor)
+
+    def revoke_key(self, key_id: str, *, actor: str, now: datetime) -> ApiKey:
+        """See `Ledger.revoke_key`."""
+        with self._transaction() as db:
+            return keys.revoke(db, key_id, actor=actor, now=now)
+
+    def acts(self) -> list[Act]:
+        """See `Ledger.acts`."""
+        return keys.acts(self._db)
+
+    def record_act(self, act: Act) -> None:
+        """See `Ledger.record_act`."""
+        with self._transaction() as db:
+            keys.append(db, act)
 
     def counts(self) -> Mapping[str, int]:
         """See `Ledger.counts`."""
@@ -407,6 +495,15 @@ class SqliteLedger:
         names = [column[0] for column in cursor.description]
         for row in cursor:
             yield dict(zip(names, row, strict=True))
+
+
+def _insert(db: sqlite3.Connection, row: tuple[Any, ...]) -> int | None:
+    cursor = db.execute(
+        f"INSERT INTO decisions ({DECISION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (decision_id) DO NOTHING",
+        row,
+    )
+    return cursor.lastrowid if cursor.rowcount == 1 else None
 
 
 def _version(db: sqlite3.Connection, customer_id: str) -> int:

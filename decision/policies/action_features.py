@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from decision.policies.belief import Prior
 from decision.records import Action, FloatArray, IntArray
 
 
@@ -53,8 +54,7 @@ class ActionFeatures:
     @property
     def size(self) -> int:
         """Return the number P of features."""
-        o, c, pairs = self.offers.shape[1], self.channels.shape[1], self.pairs.shape[1]
-        return int(1 + self.width + o + c + pairs + (o + c) * self.width)
+        return sum(self._sizes)
 
     def design(self, index: IntArray, x: FloatArray) -> FloatArray:
         """Return the features of actions `index` [n] in contexts `x` ([D] shared, or [n, D]), shape [n, P]."""
@@ -65,10 +65,9 @@ class ActionFeatures:
         by_channel = (channels[:, :, None] * x[:, None, :]).reshape(n, -1)
         return np.hstack([np.ones((n, 1)), x, offers, channels, self.pairs[index], by_offer, by_channel])
 
-    def prior_variance(self, scales: PriorScales) -> FloatArray:
-        """Return the prior variance of each feature's weight, shape [P]."""
-        o, c, pairs = self.offers.shape[1], self.channels.shape[1], self.pairs.shape[1]
-        sizes = (1, self.width, o, c, pairs, o * self.width, c * self.width)
+    def prior(self, scales: PriorScales) -> Prior:
+        """Return the prior of each feature's weight: of what facts change about actions, few weights are large."""
+        sizes, of_context = self._sizes, (False, False, False, False, False, True, True)
         sds = (
             scales.base,
             scales.base_x,
@@ -78,4 +77,14 @@ class ActionFeatures:
             scales.offer_x,
             scales.channel_x,
         )
-        return np.repeat(np.square(sds), sizes)
+        return Prior(np.repeat(np.square(sds), sizes), np.repeat(of_context, sizes))
+
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        """Return how many features each block has."""
+        o, c, pairs = self.offers.shape[1], self.channels.shape[1], self.pairs.shape[1]
+        return 1, self.width, o, c, pairs, o * self.width, c * self.width
+
+    def prior_variance(self, scales: PriorScales) -> FloatArray:
+        """Return the prior variance of each feature's weight, shape [P]."""
+        return self.prior(scales).variance

@@ -6,7 +6,7 @@ and Li, "An empirical evaluation of Thompson sampling" (2011), Algorithm 3, here
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -105,6 +105,13 @@ class Posterior:
             before = gain
         raise EncoreError("Expected the bandit's update to converge, it did not.", hint="Check the features.")
 
+    def under(self, after: FloatArray, *, before: FloatArray) -> Posterior:
+        """Return the belief as it would be had the prior's variances [P] been others; what outcomes said stays."""
+        precision = self.precision.copy()
+        precision[np.diag_indices(len(after))] += 1.0 / after - 1.0 / before
+        mean = np.asarray(np.linalg.solve(precision, self.precision @ self.mean), dtype=np.float64)
+        return replace(self, mean=mean, precision=precision)
+
     def log_likelihood(self, design: FloatArray, offset: FloatArray, outcome: FloatArray) -> float:
         """Return the log-likelihood of outcomes [n] at the mean; arguments as in `updated`."""
         z = offset + design @ self.mean
@@ -118,5 +125,5 @@ def sigmoid(z: FloatArray) -> FloatArray:
 
 def logit(p: FloatArray) -> FloatArray:
     """Return the log-odds of probabilities, kept a millionth away from 0 and 1."""
-    p = np.clip(p, 1e-6, 1.0 - 1e-6)
+    p = np.minimum(np.maximum(p, 1e-6), 1.0 - 1e-6)
     return np.asarray(np.log(p / (1.0 - p)))

@@ -3,6 +3,9 @@
 The distribution is computed first: with M common draws of the belief, an action's probability is the share of
 draws in which its value is highest. What is sampled and logged is exactly that share (plus the floor), so the
 propensity holds no approximation error with respect to the policy that acted. Thompson (1933).
+
+The belief is computed in double precision. Its draws are worked out in single: an order of magnitude faster, and no
+finer than a millionth is needed to say which of them is worth most.
 """
 
 from __future__ import annotations
@@ -12,11 +15,13 @@ import numpy as np
 from decision.policies.action_features import ActionFeatures
 from decision.policies.bandit import Bandit
 from decision.policies.base import Situation
-from decision.policies.posterior import Posterior, sigmoid
+from decision.policies.posterior import Posterior
 from decision.records import FloatArray
 
 # Outcomes per weight after which exploration is down to its least.
 SETTLED = 40
+# Beyond such log-odds the exponential leaves the range of single precision.
+CERTAIN = 80.0
 
 
 class Thompson(Bandit):
@@ -32,7 +37,8 @@ class Thompson(Bandit):
         2011).
         """
         super().__init__(features, posterior, width=max(exploration, 1.0 - posterior.n / (SETTLED * features.size)))
-        self._normals = np.random.default_rng(seed).standard_normal((draws, len(features.offers)))
+        normals = np.random.default_rng(seed).standard_normal((draws, len(features.offers)))
+        self._normals = normals.astype(np.float32)
 
     def distribution(self, situation: Situation) -> FloatArray:
         """Return the share of draws in which each allowed action has the highest value, shape [K]."""
@@ -44,7 +50,14 @@ class Thompson(Bandit):
         covariance = spread @ spread.T
         # Two actions that differ in nothing the bandit sees would make the root fail by rounding.
         covariance.flat[:: len(known) + 1] += 1e-9 * max(1.0, float(covariance.max()))
-        noise = self._normals[:, known] @ np.linalg.cholesky(covariance).T
-        draws = self._centre(outlook) + noise[:, np.argsort(order)]
-        wins = np.bincount(outlook.worth.value(sigmoid(draws)).argmax(axis=1), minlength=len(known))
-        return wins / len(draws)
+        root = np.linalg.cholesky(covariance)[np.argsort(order)]
+        normals = self._normals if len(known) == self._normals.shape[1] else self._normals[:, known]
+        # value = fixed + per_repurchase / (1 + exp(-log-odds)), in place: memory is what takes time.
+        draws = normals @ (-root.T).astype(np.float32)
+        draws -= self._centre(outlook).astype(np.float32)
+        np.minimum(draws, CERTAIN, out=draws)
+        np.exp(draws, out=draws)
+        draws += 1.0
+        np.divide(outlook.worth.per_repurchase.astype(np.float32), draws, out=draws)
+        draws += outlook.worth.fixed.astype(np.float32)
+        return np.bincount(draws.argmax(axis=1), minlength=len(known)) / len(draws)

@@ -20,6 +20,8 @@ OFFER_KINDS: Mapping[str, tuple[str, ...]] = {
     "free_shipping": (),
 }
 PERIODS = ("day", "week", "month", "programme")
+# Some day of the next period is so many days after the first of one.
+PERIOD_DAYS = {"day": 1, "week": 7, "month": 31}
 # What every context holds: `stages.context.build` writes these, so that no feature may take their names. It adds one
 # `consent.<channel>` each, which no feature can be called: names have no dots.
 FACTS = (
@@ -97,7 +99,10 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A limit on money or pieces, for an offer, a store, both or all, per calendar period in the shop's time zone."""
+    """A limit on money or pieces, for an offer, a store, both or all, per calendar period in the shop's time zone.
+
+    With `pacing` a shadow price spreads it over its period; without, it goes to the first comers.
+    """
 
     name: str
     offer: str | None
@@ -105,6 +110,16 @@ class Budget:
     period: str
     amount_micros: int | None
     count: int | None
+    pacing: bool = True
+
+    @property
+    def paced(self) -> bool:
+        """Return whether a shadow price spreads the budget: what has no end can't be spread until then."""
+        return self.pacing and self.period in PERIOD_DAYS
+
+    def covers(self, action: Action, store: str | None) -> bool:
+        """Return whether an action (not control) in a store takes from this budget."""
+        return self.offer in (None, action.offer) and self.store in (None, store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +129,22 @@ class Guardrails:
     frequency_contacts: int | None
     frequency_days: int
     margin_floor: float | None
+
+
+GUARDRAIL_METRICS: Mapping[str, str] = {"unsubscribes": "harm", "returns": "harm", "margin": "off"}
+BURDENS = ("harm", "safety", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailRule:
+    """A metric that may veto a promotion: the worsening per decision that is tolerated, and what must be proven.
+
+    `burden` is `harm` (a proven harm vetoes) or `safety` (what isn't proven harmless vetoes).
+    """
+
+    metric: str
+    tolerance: float
+    burden: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +186,7 @@ class Programme:
     stores: Mapping[str, Store]
     budgets: tuple[Budget, ...]
     guardrails: Guardrails
+    guardrail_metrics: tuple[GuardrailRule, ...]
     eligibility: Eligibility
     features: Mapping[str, Feature]
     actions: tuple[Action, ...]
@@ -213,13 +245,22 @@ class Programme:
 
     def budget_key(self, budget: Budget, at: datetime) -> str:
         """Return the ledger key of a budget in the period that holds `at`, in the shop's time zone."""
+        return _key(budget, at.astimezone(self.timezone).date())
+
+    def budget_keys(self, at: datetime) -> dict[str, str]:
+        """Return the ledger keys of all budgets by their names."""
         local = at.astimezone(self.timezone).date()
-        start = {
-            "day": local,
-            "week": local - timedelta(days=local.weekday()),
-            "month": local.replace(day=1),
-        }.get(budget.period)
-        return f"{budget.name}|{start.isoformat() if start else 'programme'}"
+        return {budget.name: _key(budget, local) for budget in self.budgets}
+
+    def period_of(self, budget: Budget, at: datetime) -> tuple[datetime, datetime] | None:
+        """Return when the period of a budget that holds `at` begins and ends, in UTC; None where it never ends."""
+        first = _first_day(budget.period, at.astimezone(self.timezone).date())
+        if first is None:
+            return None
+        following = _first_day(budget.period, first + timedelta(days=PERIOD_DAYS[budget.period]))
+        days = (first, following or first)
+        start, end = (datetime.combine(day, time(), self.timezone).astimezone(UTC) for day in days)
+        return start, end
 
     def expires_at(self, action: Action, decided_at: datetime) -> datetime | None:
         """Return when an offer given now is no longer valid, in UTC; None for control."""
@@ -231,6 +272,16 @@ class Programme:
             day_after = datetime.combine(offer.valid_until + timedelta(days=1), time(), self.timezone)
             expires = min(expires, day_after.astimezone(UTC))
         return expires
+
+
+def _first_day(period: str, day: date) -> date | None:
+    """Return the first day of the period that holds `day`; None where it is the whole programme."""
+    return {"day": day, "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}.get(period)
+
+
+def _key(budget: Budget, local: date) -> str:
+    start = _first_day(budget.period, local)
+    return f"{budget.name}|{start.isoformat() if start else 'programme'}"
 
 
 def actions_of(offers: Mapping[str, Offer]) -> tuple[Action, ...]:

@@ -16,7 +16,9 @@ from decision.errors import InvalidProgramme, NotFound
 from decision.money import CURRENCIES
 from decision.programme import rules
 from decision.programme.model import (
+    BURDENS,
     FACTS,
+    GUARDRAIL_METRICS,
     OFFER_KINDS,
     PERIODS,
     TRIGGERS,
@@ -26,6 +28,7 @@ from decision.programme.model import (
     Eligibility,
     Feature,
     Goal,
+    GuardrailRule,
     Guardrails,
     Offer,
     Programme,
@@ -133,6 +136,7 @@ def _programme(root: Section, *, digest: str) -> Programme:
         stores=MappingProxyType(stores),
         budgets=_budgets(root, tuple(offers), tuple(stores)),
         guardrails=_guardrails(root.sub("guardrails")),
+        guardrail_metrics=_guardrail_metrics(root.sub("guardrail_metrics")),
         eligibility=_eligibility(root.sub("eligibility"), features),
         features=MappingProxyType(features),
         actions=actions,
@@ -309,6 +313,7 @@ def _budgets(root: Section, offers: tuple[str, ...], stores: tuple[str, ...]) ->
             period=section.text("period", "programme", one_of=PERIODS),
             amount_micros=section.money("amount") if section.has("amount") else None,
             count=section.whole("count") if section.has("count") else None,
+            pacing=section.flag("pacing", True),
         )
         section.finish()
         if budget.amount_micros is None and budget.count is None:
@@ -327,6 +332,21 @@ def _guardrails(section: Section) -> Guardrails:
     cap.finish()
     section.finish()
     return guardrails
+
+
+def _guardrail_metrics(section: Section) -> tuple[GuardrailRule, ...]:
+    found = []
+    for metric, usual in GUARDRAIL_METRICS.items():
+        own = section.sub(metric)
+        burden = own.text("burden", "harm" if section.has(metric) else usual, one_of=BURDENS)
+        rule = GuardrailRule(metric, own.number("tolerance", 0.0), burden)
+        own.finish()
+        if burden == "safety" and rule.tolerance == 0 and not section.problems.any_at(own.path):
+            own.wrong("burden", "expected a tolerance above 0 with safety: that nothing at all changes can't be proven")
+        if burden != "off":
+            found.append(rule)
+    section.finish()
+    return tuple(found)
 
 
 def _eligibility(section: Section, features: Mapping[str, Feature]) -> Eligibility:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from decision.errors import InvalidInput
 from decision.money import MICROS
@@ -91,6 +92,9 @@ class Column:
     `log` takes log(1 + max(x, 0)) first; `missing` adds a column that is 1 where the fact is absent.
     An absent number becomes 0 after scaling (its average), an unknown level becomes all zeros. After scaling a number
     is kept within [`least`, `most`], what training saw: nobody knows what an effect does beyond.
+
+    A category of very many levels has `rates`: one number for each, 0 (the average) for one that training did not see.
+    It stands behind those of the frequent `levels`. Unset, not empty, elsewhere: so bundles keep their hash.
     """
 
     name: str
@@ -101,22 +105,30 @@ class Column:
     missing: bool = False
     least: float = -FARTHEST
     most: float = FARTHEST
+    rates: dict[str, float] | UnsetType = UNSET
 
     @property
     def width(self) -> int:
         """Return how many numbers this column gives."""
+        if isinstance(self.rates, dict):
+            return len(self.levels) + 1 + self.missing
         return len(self.levels) or 1 + self.missing
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Return a readable name for each of the numbers."""
+        levels = tuple(f"{self.name}={level}" for level in self.levels)
+        if isinstance(self.rates, dict):
+            return (*levels, f"{self.name} by rate", f"{self.name} is missing")[: self.width]
         if self.levels:
-            return tuple(f"{self.name}={level}" for level in self.levels)
+            return levels
         return (self.name, f"{self.name} is missing") if self.missing else (self.name,)
 
     def encode(self, value: ContextValue, out: FloatArray) -> None:
         """Write the numbers of `value` into `out` [width], which holds zeros."""
-        if self.levels:
+        if isinstance(self.rates, dict):
+            self._encode_level(value, self.rates, out)
+        elif self.levels:
             if value in self.levels:
                 out[self.levels.index(str(value))] = 1.0
         elif isinstance(value, int | float):
@@ -124,6 +136,14 @@ class Column:
             out[0] = min(max((number - self.centre) / self.scale, self.least), self.most)
         elif self.missing:
             out[1] = 1.0
+
+    def _encode_level(self, value: ContextValue, rates: Mapping[str, float], out: FloatArray) -> None:
+        if value in self.levels:
+            out[self.levels.index(str(value))] = 1.0
+        if isinstance(value, str):
+            out[len(self.levels)] = rates.get(value, 0.0)
+        elif self.missing:
+            out[len(self.levels) + 1] = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from decision.money import from_micros
 from decision.programme.model import Programme
-from decision.records import Action, ContextValue, Decision, Group, Promise, Reason
+from decision.records import Action, ContextValue, Decision, FloatArray, Group, Promise, Reason
 from decision.serving import Champion, Serving, Valued
 
 Sentence = tuple[str, str]
@@ -27,11 +27,19 @@ def reasons(
     if group is Group.BUSINESS_AS_USUAL or valued is None:
         code = Reason.BUSINESS_AS_USUAL if group is Group.BUSINESS_AS_USUAL else Reason.NO_POLICY
         return ((code.value, "the shop's own rule"),)
-    return (_by_value(serving, valued, chosen),)
+    sentence = _by_value(serving, valued, chosen)
+    return (sentence,) if valued.shadow_price is None else (sentence, _paced(serving, valued.shadow_price, chosen))
+
+
+def _paced(serving: Serving, price: FloatArray, chosen: int) -> Sentence:
+    """Say what the chosen action [K] is charged for scarce budgets, and the dearest one."""
+    dearest, currency = float(price.max()), serving.programme.currency
+    sentence = f"values are after what scarce budgets charge: {price[chosen]:.2f} {currency} for this action"
+    return Reason.BUDGET_PACED.value, f"{sentence}, {dearest:.2f} for the dearest"
 
 
 def _by_value(serving: Serving, valued: Valued, chosen: int) -> Sentence:
-    values, currency = valued.value, serving.programme.currency
+    values, currency = valued.net, serving.programme.currency
     best = int(values.argmax())
     sentence = f"expected value {values[chosen]:.2f} {currency} against {values[0]:.2f} for control"
     if chosen == best:

@@ -19,6 +19,11 @@ class Used:
     count: int = 0
 
 
+# Why an action is removed, as a code and a sentence.
+_Found = tuple[Reason, str] | None
+_NOTHING = Used()
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """What the guardrails look at.
@@ -41,9 +46,9 @@ def apply(programme: Programme, situation: Situation) -> tuple[tuple[Action, ...
     allowed: list[Action] = []
     rejected: list[Rejection] = []
     capped = _frequency_cap(programme, situation)
-    clock = _Clock.at(programme, situation.now)
+    checks = _Checks(programme, situation)
     for action in programme.actions:
-        found = None if action.is_control else (capped or _check(programme, action, situation, clock))
+        found = None if action.is_control else (capped or checks.of(action))
         if found is None:
             allowed.append(action)
         else:
@@ -58,8 +63,7 @@ def reservations(
 
     The reservation is for the dearest case; what is not redeemed is released when the offer expires.
     """
-    keys = _Clock.at(programme, now).keys
-    return _reservations(programme, action, store=store, basket_micros=basket_micros, keys=keys)
+    return _Purse(programme, store, basket_micros, now).dearest((action,))
 
 
 def at_stake(
@@ -70,44 +74,39 @@ def at_stake(
     All of it must still be there when a decision among them is written: were only the drawn action's budget looked
     at, the decisions that are written would depend on the draw, and their propensities would be wrong.
     """
-    keys = _Clock.at(programme, now).keys
-    dearest: dict[str, Reservation] = {}
-    for action in allowed:
-        for wanted in _reservations(programme, action, store=store, basket_micros=basket_micros, keys=keys):
-            known = dearest.get(wanted.budget_key)
-            if known is None or wanted.amount_micros > known.amount_micros:
-                dearest[wanted.budget_key] = wanted
-    return tuple(dearest.values())
+    return _Purse(programme, store, basket_micros, now).dearest(allowed)
 
 
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    """What the guardrails need of the time, read once a decision: the shop's clock, and the budgets' periods."""
+class _Purse:
+    """What actions take of budgets in a store at a time. What depends on the offer alone is found once an offer."""
 
-    local: datetime
-    keys: Mapping[str, str]
+    def __init__(self, programme: Programme, store: str | None, basket_micros: int, now: datetime) -> None:
+        self._programme = programme
+        self._basket_micros = basket_micros
+        keys = programme.budget_keys(now)
+        self._budgets = [(keys[b.name], b) for b in programme.budgets if b.store in (None, store)]
+        self._offers: dict[str, tuple[int, list[tuple[str, Budget]]]] = {}
 
-    @staticmethod
-    def at(programme: Programme, now: datetime) -> _Clock:
-        keys = {budget.name: programme.budget_key(budget, now) for budget in programme.budgets}
-        return _Clock(now.astimezone(programme.timezone), keys)
+    def taken(self, action: Action) -> tuple[int, list[tuple[str, Budget]]]:
+        """Return what a treatment takes in micros, and the budgets it takes it from, with their keys."""
+        known = self._offers.get(action.offer)
+        if known is None:
+            redemption = self._programme.redemption_cost_micros(action, self._basket_micros)
+            known = redemption, [(key, b) for key, b in self._budgets if b.offer in (None, action.offer)]
+            self._offers[action.offer] = known
+        redemption, budgets = known
+        return redemption + self._programme.contact_cost_micros(action), budgets
 
-
-def _reservations(
-    programme: Programme, action: Action, *, store: str | None, basket_micros: int, keys: Mapping[str, str]
-) -> tuple[Reservation, ...]:
-    if action.is_control:
-        return ()
-    amount = programme.contact_cost_micros(action) + programme.redemption_cost_micros(action, basket_micros)
-    return tuple(
-        Reservation(keys[budget.name], amount, budget.amount_micros, budget.count)
-        for budget in programme.budgets
-        if _covers(budget, action, store)
-    )
-
-
-def _covers(budget: Budget, action: Action, store: str | None) -> bool:
-    return budget.offer in (None, action.offer) and budget.store in (None, store)
+    def dearest(self, actions: Iterable[Action]) -> tuple[Reservation, ...]:
+        """Return, for each budget that one of the actions needs, the most that one of them takes."""
+        found: dict[str, tuple[int, Budget]] = {}
+        for action in actions:
+            if not action.is_control:
+                amount, budgets = self.taken(action)
+                for key, budget in budgets:
+                    if key not in found or amount > found[key][0]:
+                        found[key] = amount, budget
+        return tuple(Reservation(key, amount, b.amount_micros, b.count) for key, (amount, b) in found.items())
 
 
 def recent_contacts(programme: Programme, customer: Customer, *, now: datetime) -> int:
@@ -124,7 +123,7 @@ def may_contact(channel: Channel, request: DecisionRequest, customer: Customer) 
     return known is not False and (said or (said is None and not channel.consent_required))
 
 
-def _frequency_cap(programme: Programme, situation: Situation) -> tuple[Reason, str] | None:
+def _frequency_cap(programme: Programme, situation: Situation) -> _Found:
     cap, days = programme.guardrails.frequency_contacts, programme.guardrails.frequency_days
     if cap is None:
         return None
@@ -134,35 +133,63 @@ def _frequency_cap(programme: Programme, situation: Situation) -> tuple[Reason, 
     return Reason.FREQUENCY_CAP, f"{recent} treatments in the last {days} days, {cap} allowed"
 
 
-def _check(programme: Programme, action: Action, situation: Situation, clock: _Clock) -> tuple[Reason, str] | None:
-    return (
-        _candidate(action, situation.request)
-        or _placement(programme, action, situation, clock.local)
-        or _consent(programme, action, situation)
-        or _quiet(programme, action, clock.local)
-        or _margin(programme, action, situation.basket_micros)
-        or _budget(programme, action, situation, clock.keys)
-        or _known(action, situation.catalogue)
-    )
+class _Checks:
+    """The checks of a decision. What depends on the offer or the channel alone is found once for each."""
+
+    def __init__(self, programme: Programme, situation: Situation) -> None:
+        self._programme = programme
+        self._situation = situation
+        self._local = situation.now.astimezone(programme.timezone)
+        self._purse = _Purse(programme, situation.request.store, situation.basket_micros, situation.now)
+        self._offers: dict[str, tuple[_Found, _Found, _Found]] = {}
+        self._channels: dict[str, tuple[_Found, _Found]] = {}
+
+    def of(self, action: Action) -> _Found:
+        """Return why a treatment is removed, or None; of several reasons the first."""
+        offer, channel = self._offers.get(action.offer), self._channels.get(action.channel)
+        if offer is None:
+            offer = self._offers[action.offer] = self._of_offer(action)
+        if channel is None:
+            channel = self._channels[action.channel] = self._of_channel(action)
+        return (
+            offer[0]
+            or channel[0]
+            or offer[1]
+            or channel[1]
+            or offer[2]
+            or _budget(self._purse, action, self._situation)
+            or _known(action, self._situation.catalogue)
+        )
+
+    def _of_offer(self, action: Action) -> tuple[_Found, _Found, _Found]:
+        situation = self._situation
+        return (
+            _candidate("offer", action.offer, situation.request.offers),
+            _placement(self._programme, action, situation, self._local),
+            _margin(self._programme, action, situation.basket_micros),
+        )
+
+    def _of_channel(self, action: Action) -> tuple[_Found, _Found]:
+        situation = self._situation
+        return (
+            _candidate("channel", action.channel, situation.request.channels),
+            _consent(self._programme, action, situation) or _quiet(self._programme, action, self._local),
+        )
 
 
-def _known(action: Action, catalogue: Container[str] | None) -> tuple[Reason, str] | None:
+def _known(action: Action, catalogue: Container[str] | None) -> _Found:
     if catalogue is None or action.action_id in catalogue:
         return None
     return Reason.NOT_IN_POLICY, "the policy was trained before this action existed"
 
 
-def _candidate(action: Action, request: DecisionRequest) -> tuple[Reason, str] | None:
-    if request.offers is not None and action.offer not in request.offers:
-        return Reason.NOT_A_CANDIDATE, f"the caller did not name offer {action.offer}"
-    if request.channels is not None and action.channel not in request.channels:
-        return Reason.NOT_A_CANDIDATE, f"the caller did not name channel {action.channel}"
-    return None
+def _candidate(what: str, name: str, named: Container[str] | None) -> _Found:
+    if named is None or name in named:
+        return None
+    return Reason.NOT_A_CANDIDATE, f"the caller did not name {what} {name}"
 
 
-def _placement(
-    programme: Programme, action: Action, situation: Situation, local: datetime
-) -> tuple[Reason, str] | None:
+def _placement(programme: Programme, action: Action, situation: Situation, local: datetime) -> _Found:
     offer, request = programme.offers[action.offer], situation.request
     if offer.stores and request.store not in offer.stores:
         return Reason.NOT_IN_STORE, f"{offer.name} is for {', '.join(sorted(offer.stores))}"
@@ -176,13 +203,13 @@ def _placement(
     return None
 
 
-def _consent(programme: Programme, action: Action, situation: Situation) -> tuple[Reason, str] | None:
+def _consent(programme: Programme, action: Action, situation: Situation) -> _Found:
     if may_contact(programme.channels[action.channel], situation.request, situation.customer):
         return None
     return Reason.NO_CONSENT, f"no consent for {action.channel}"
 
 
-def _quiet(programme: Programme, action: Action, local: datetime) -> tuple[Reason, str] | None:
+def _quiet(programme: Programme, action: Action, local: datetime) -> _Found:
     hours = programme.channels[action.channel].quiet_hours
     if hours is None or not _within(local.time(), *hours):
         return None
@@ -193,7 +220,7 @@ def _within(clock: time, start: time, end: time) -> bool:
     return start <= clock < end if start <= end else clock >= start or clock < end
 
 
-def _margin(programme: Programme, action: Action, basket_micros: int) -> tuple[Reason, str] | None:
+def _margin(programme: Programme, action: Action, basket_micros: int) -> _Found:
     floor = programme.guardrails.margin_floor
     if floor is None or basket_micros == 0:
         return None
@@ -203,21 +230,21 @@ def _margin(programme: Programme, action: Action, basket_micros: int) -> tuple[R
     return Reason.MARGIN_FLOOR, f"a redemption on a basket of {basket_micros / MICROS:.2f} leaves {kept:.0%}"
 
 
-def _budget(
-    programme: Programme, action: Action, situation: Situation, keys: Mapping[str, str]
-) -> tuple[Reason, str] | None:
-    store, basket_micros = situation.request.store, situation.basket_micros
-    wanted = _reservations(programme, action, store=store, basket_micros=basket_micros, keys=keys)
-    for reservation in wanted:
-        used = situation.used.get(reservation.budget_key, Used())
-        if reservation.budget_key in situation.exhausted or not fits(reservation, used):
-            return Reason.BUDGET_EXHAUSTED, f"budget {reservation.budget_key.partition('|')[0]} is used up"
+def _budget(purse: _Purse, action: Action, situation: Situation) -> _Found:
+    amount, budgets = purse.taken(action)
+    for key, budget in budgets:
+        used = situation.used.get(key, _NOTHING)
+        if key in situation.exhausted or not _holds(budget.amount_micros, budget.count, amount, used):
+            return Reason.BUDGET_EXHAUSTED, f"budget {budget.name} is used up"
     return None
 
 
 def fits(reservation: Reservation, used: Used) -> bool:
     """Return whether a budget with `used` taken still holds the reservation."""
-    amount_fits = (
-        reservation.limit_micros is None or used.amount_micros + reservation.amount_micros <= reservation.limit_micros
-    )
-    return amount_fits and (reservation.limit_count is None or used.count < reservation.limit_count)
+    return _holds(reservation.limit_micros, reservation.limit_count, reservation.amount_micros, used)
+
+
+def _holds(limit_micros: int | None, limit_count: int | None, amount_micros: int, used: Used) -> bool:
+    if limit_micros is not None and used.amount_micros + amount_micros > limit_micros:
+        return False
+    return limit_count is None or used.count < limit_count

@@ -25,6 +25,10 @@ class Worth:
     fixed: FloatArray
     per_repurchase: FloatArray
 
+    def less(self, charge: Worth) -> Worth:
+        """Return the value after a charge."""
+        return Worth(self.fixed - charge.fixed, self.per_repurchase - charge.per_repurchase)
+
     def value(self, repurchase: FloatArray) -> FloatArray:
         """Return the value of each action, shape [..., K], for repurchase odds of shape [..., K]."""
         values: FloatArray = self.fixed + self.per_repurchase * repurchase
@@ -32,7 +36,18 @@ class Worth:
 
 
 def worth(programme: Programme, goal: Goal, actions: Sequence[Action], components: Components) -> Worth:
-    """Return what visits and repurchases under each action are worth, for arrays of shape [K].
+    """Return what visits and repurchases under each action are worth, net of its cost, for arrays of shape [K]."""
+    return before_cost(programme, goal, components).less(expected_cost(programme, actions, components))
+
+
+def before_cost(programme: Programme, goal: Goal, components: Components) -> Worth:
+    """Return what visits and repurchases under each action are worth, whatever it costs, for arrays of shape [K]."""
+    gain = (goal.profit * programme.gross_margin + goal.revenue) * components.basket + goal.loyalty
+    return Worth(goal.traffic * components.visit, gain)
+
+
+def expected_cost(programme: Programme, actions: Sequence[Action], components: Components) -> Worth:
+    """Return what each action is expected to cost, as a line in the odds of a repurchase.
 
     An offer that costs on redemption is charged P(redeemed | repurchase) x cost, one that costs on contact always.
     """
@@ -43,9 +58,4 @@ def worth(programme: Programme, goal: Goal, actions: Sequence[Action], component
         if not action.is_control:
             cost = programme.offers[action.offer].cost
             flat[k], share[k] = cost.on_redemption_micros / MICROS, cost.share_of_basket
-    basket, redemption = components.basket, components.redemption
-    gain = (goal.profit * programme.gross_margin + goal.revenue) * basket + goal.loyalty
-    return Worth(
-        fixed=goal.traffic * components.visit - contact,
-        per_repurchase=gain - redemption * (flat + share * basket),
-    )
+    return Worth(contact, components.redemption * (flat + share * components.basket))

@@ -34,10 +34,10 @@ class EncorePolicy:
         pairs = zip(setting.offer[1:], setting.channel[1:], strict=True)
         self.actions = (CONTROL_ACTION, *(Action(setting.offers[o], setting.channels[c]) for o, c in pairs))
         self.features = ActionFeatures(self.actions, setting.width)
-        variance = self.features.prior_variance(COLD if setting.history is None else PriorScales())
+        prior = self.features.prior(COLD if setting.history is None else PriorScales())
         self.fitted = None if setting.history is None else self._fit(setting.history, np.ones(0))
-        start = Posterior.prior(variance)
-        self.belief = Belief.start(self._warm(start), variance)
+        start = Posterior.prior(prior.variance)
+        self.belief = Belief.start(self._warm(start), prior)
         self.policy = self._policy()
         self._rng = np.random.default_rng(setting.seed)
 

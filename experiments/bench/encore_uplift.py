@@ -39,6 +39,7 @@ def learned_values(
         redeemed=bought * (action > 0),
         revenue=order,
         value=terms.profit(action, bought, order),
+        margin=terms.profit(action, bought, order),
     )
     odds = LEARNERS["pooled_sparse"].fit(Rows(x, action, bought, features), seed=seed).predict(x_new, in_sample=False)
     basket = fit_components(data, x, features, seed=seed).predict(x_new, odds).basket

@@ -19,11 +19,11 @@ from experiments.bench.world import questions
 class Meter:
     """Puts load on servers and remembers everything that came back."""
 
-    def __init__(self, *, connections: int) -> None:
-        """Prepare the requests once, for every measurement."""
+    def __init__(self, *, connections: int, key: str) -> None:
+        """Prepare the requests with their API key once, for every measurement."""
         self.connections = connections
         self.measured: list[Measured] = []
-        self._requests = questions()
+        self._requests = questions(key)
 
     def measure(self, server: Server, *, seconds: float) -> Figures:
         """Return what a server does under load for so long. Raises `EncoreError` when it acknowledges nothing."""

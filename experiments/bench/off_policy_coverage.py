@@ -1,14 +1,15 @@
-"""How often 95 % intervals hold the truth, from uniform to near-greedy loggers."""
+"""How often 95 % intervals hold the truth, from uniform to near-greedy loggers, in several kinds of shops."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
 from decision.records import FloatArray
-from experiments.bench.off_policy_world import World
+from experiments.bench.off_policy_world import Shop, World
 from experiments.off_policy import ESTIMATORS, doubts, overlap
 
 UNBIASED = ("ips", "snips", "dr", "sndr", "controlled_ips", "controlled_dr")
@@ -22,6 +23,7 @@ class Covered(msgspec.Struct, frozen=True):
     `answered` counts only replicates that the gate's rules on overlap don't refuse; NaN where all are refused.
     """
 
+    shop: str
     n: int
     logger: str
     target: str
@@ -31,12 +33,22 @@ class Covered(msgspec.Struct, frozen=True):
     answered: dict[str, float]
 
 
+SHOPS = {
+    "usual": Shop(10),
+    "2 actions": Shop(2),
+    "50 actions": Shop(50),
+    "rare purchases": Shop(10, most=0.02),
+    "heavy baskets": Shop(10, tail=1.0),
+    "some allowed": Shop(10, allowed=0.5),
+}
+HARD = ("uniform", "greedy, floor 0.005")
+
+
 def loggers(world: World, values: FloatArray) -> dict[str, FloatArray]:
     """Return policies that might have written the log, from uniform to near-greedy."""
-    power = np.exp((values - values.max(axis=1, keepdims=True)) / 0.02)
     return {
-        "uniform": np.full(values.shape, 1 / world.n_actions),
-        "softmax": power / power.sum(axis=1, keepdims=True),
+        "uniform": world.uniform(),
+        "softmax": world.softmax(values, temperature=0.02),
         "greedy, floor 0.02": world.greedy(values, floor=0.02),
         "greedy, floor 0.005": world.greedy(values, floor=0.005),
         "greedy, floor 0.001": world.greedy(values, floor=0.001),
@@ -44,25 +56,40 @@ def loggers(world: World, values: FloatArray) -> dict[str, FloatArray]:
 
 
 def coverage(*, sizes: dict[int, int], seed: int) -> Iterator[Covered]:
-    """Yield every setting; `sizes` gives the replicates for each number of rounds."""
-    world = World.of(n_actions=10, seed=seed)
-    champion, challenger = world.noisy(noise=1.0, seed=seed + 1), world.noisy(noise=0.5, seed=seed + 2)
-    another = world.greedy(challenger, floor=0.005)
-    targets = {"another": another, "a fifth another": 0.8 * world.greedy(champion, floor=0.005) + 0.2 * another}
-    for n, replicates in sizes.items():
-        for logger, logging in loggers(world, champion).items():
-            for name, target in targets.items():
-                yield _setting(world, (logger, logging), (name, target), n=n, replicates=replicates)
+    """Yield every setting; `sizes` gives the replicates for each number of rounds.
+
+    The usual shop has all loggers and two targets, the others two loggers.
+    """
+    for shop, kind in SHOPS.items():
+        world = World.of(kind, seed=seed)
+        champion, challenger = world.noisy(noise=1.0, seed=seed + 1), world.noisy(noise=0.5, seed=seed + 2)
+        another = world.greedy(challenger, floor=0.005)
+        targets = {"another": another, "a fifth another": 0.8 * world.greedy(champion, floor=0.005) + 0.2 * another}
+        for n, replicates in sizes.items():
+            for logger, logging in loggers(world, champion).items():
+                for name, target in targets.items():
+                    if shop == "usual" or logger in HARD:
+                        case = Case(shop, logger, name, n, replicates)
+                        yield _setting(world, logging, target, case)
 
 
-def _setting(
-    world: World, logger: tuple[str, FloatArray], target: tuple[str, FloatArray], *, n: int, replicates: int
-) -> Covered:
-    truth = world.worth(target[1])
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is simulated: the shop, the policy that logs, the one that is valued, rounds, replicates."""
+
+    shop: str
+    logger: str
+    target: str
+    n: int
+    replicates: int
+
+
+def _setting(world: World, logging: FloatArray, target: FloatArray, case: Case) -> Covered:
+    truth, replicates = world.worth(target), case.replicates
     held = {name: {kind: np.zeros(replicates, dtype=bool) for kind in KINDS} for name in UNBIASED}
     refused = np.zeros(replicates, dtype=bool)
     for i in range(replicates):
-        rounds, _ = world.log(logger[1], target[1], n=n, seed=1_000 + i)
+        rounds, _ = world.log(logging, target, n=case.n, seed=1_000 + i)
         refused[i] = bool(doubts(overlap(rounds)))
         for name, by_kind in held.items():
             sums = ESTIMATORS[name].sums(rounds)
@@ -71,9 +98,10 @@ def _setting(
                 column[i] = found.low <= truth <= found.high
     answered = ~refused
     return Covered(
-        n=n,
-        logger=logger[0],
-        target=target[0],
+        shop=case.shop,
+        n=case.n,
+        logger=case.logger,
+        target=case.target,
         replicates=replicates,
         refused=float(refused.mean()),
         all={name: {kind: float(column.mean()) for kind, column in by_kind.items()} for name, by_kind in held.items()},

@@ -7,17 +7,22 @@ from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from decision.errors import InvalidInput
 from decision.records import FloatArray
-from experiments.bench.off_policy_world import BASKET, World
-from experiments.off_policy import judge
+from experiments.bench.off_policy_world import BASKET, Shop, World
+from experiments.off_policy import GateRules, judge
 
 GAINS = (-0.1, 0.0, 0.05, 0.1, 0.2, 0.3)
 
 
 class Promoted(msgspec.Struct, frozen=True):
-    """One setting: shares of replicates that were promoted, and whose lower bound alone was above 0."""
+    """One setting: shares of replicates that were promoted, and whose lower bound alone was above 0.
+
+    `possible` is how often a test of the gate's level that knew the true expected rewards would find the gain, with
+    the smallest standard error that an estimator without bias can have.
+    """
 
     kind: str
     n: int
@@ -26,6 +31,7 @@ class Promoted(msgspec.Struct, frozen=True):
     replicates: int
     promoted: float
     bound_above: float
+    possible: float
     reasons: dict[str, float]
 
 
@@ -34,7 +40,7 @@ def gate(*, sizes: dict[int, int], seed: int) -> Iterator[Promoted]:
 
     One challenger without a gain is greedy on the very reward model that judges it, and shares its mistakes.
     """
-    world = World.of(n_actions=5, seed=seed)
+    world = World.of(Shop(5), seed=seed)
     seen, better = world.noisy(noise=20.0, seed=seed + 1), world.chance
     mistaken = replace(world, model=BASKET * world.noisy(noise=2.0, seed=seed + 3))
     for floor in (0.02, 0.005):
@@ -98,5 +104,13 @@ def _setting(world: World, champion: FloatArray, challenger: FloatArray, case: C
         replicates=case.replicates,
         promoted=float(np.mean([verdict.promote for verdict in verdicts])),
         bound_above=float(np.mean([verdict.contrast.lower_bound > 0 for verdict in verdicts])),
+        possible=possible(world, champion, challenger, n=case.n),
         reasons={str(code): codes.count(code) / case.replicates for code in sorted(set(codes))},
     )
+
+
+def possible(world: World, champion: FloatArray, challenger: FloatArray, *, n: int) -> float:
+    """Return the chance that the gain shows in n rounds that the champion logged, if nothing but chance hides it."""
+    gain = world.worth(challenger) - world.worth(champion)
+    error = world.least_error(champion, challenger, champion, n=n)
+    return float(ndtr(gain / error - ndtri(GateRules().level)))

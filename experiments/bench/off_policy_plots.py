@@ -25,7 +25,9 @@ def _coverage(rows: Sequence[Covered]) -> Any:
         ax.plot([by_kind[STUDENT], by_kind[CAREFUL]], [place, place], color=style.DIM, lw=1)
         ax.plot(by_kind[STUDENT], place, "o", color=style.PALETTE[1], label="Student's" if not place else None)
         ax.plot(by_kind[CAREFUL], place, "o", color=style.MARK, label="careful" if not place else None)
-    labels = [f"{row.n:,}  {row.logger}, {row.target} ({row.refused:.0%} refused)" for row in reversed(rows)]
+    labels = [
+        f"{row.shop}, {row.n:,}: {row.logger}, {row.target} ({row.refused:.0%} refused)" for row in reversed(rows)
+    ]
     ax.set_yticks(range(len(rows)), labels)
     ax.axvline(0.95, color=style.INK, lw=1)
     ax.set_xlabel("share of 95 % intervals of dr that hold the truth")
@@ -42,9 +44,10 @@ def _power(rows: Sequence[Promoted]) -> Any:
             drawn = [row for row in rows if (row.kind, row.floor, row.n) == ("other", floor, n)]
             line = sorted((row.gain, row.promoted) for row in drawn)
             ax.plot(*zip(*line, strict=True), "o-", color=colour, label=f"{n:,} decisions")
+            ax.plot(*zip(*sorted((row.gain, row.possible) for row in drawn), strict=True), ":", color=colour)
         ax.axhline(0.05, color=style.INK, lw=1)
         ax.set_title(f"exploration floor {floor:g}")
-        ax.set_xlabel("true gain over the champion")
+        ax.set_xlabel("true gain over the champion (dotted: the most that is possible)")
         ax.set_ylabel("share promoted")
         ax.legend(frameon=False)
     return figure

@@ -6,6 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial, reduce
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
@@ -15,8 +16,8 @@ import numpy as np
 
 from experiments.bench.off_policy_cases import found_for, relative_error
 from experiments.bench.off_policy_peer import Peer
-from experiments.off_policy import ESTIMATORS, Rounds, bootstrap
-from experiments.off_policy.stream import total
+from experiments.off_policy import ESTIMATORS, Estimator, Evidence, Rounds, bootstrap, judge_stream
+from experiments.off_policy.stream import Totals
 
 T = TypeVar("T")
 ACTIONS = 20
@@ -25,21 +26,23 @@ REPLICATES = 96
 
 
 class Speed(msgspec.Struct, frozen=True):
-    """Seconds to value all of the peer's estimators on one log, and to put bootstrap intervals around them."""
+    """CPU seconds to value all of the peer's estimators on one log, and to put bootstrap intervals around them.
+
+    `alone` has each estimator's by itself, ours and the peer's; arrays are read and checked for each anew.
+    """
 
     rounds: int
     estimators: int
     ours_seconds: float
     peer_seconds: float
-    ours_one_seconds: float
-    peer_one_seconds: float
+    alone: dict[str, tuple[float, float]]
     ours_bootstrap_seconds: float
     peer_bootstrap_seconds: float
     largest_error: float
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """A log in chunks: its size, seconds to make it, seconds to value it, and the process's peak in MiB."""
+    """A log in chunks: its size, seconds to make it, seconds to value and judge it, and the process's peak in MiB."""
 
     rounds: int
     actions: int
@@ -49,6 +52,7 @@ class Memory(msgspec.Struct, frozen=True):
     before_mib: float
     peak_mib: float
     values: dict[str, float]
+    customers: int
 
 
 def a_log(n: int, rng: np.random.Generator) -> Rounds:
@@ -82,33 +86,36 @@ def speed(peer: Peer, folder: Path, *, n: int, repeats: int, seed: int) -> Speed
         return {name: estimator.estimate(rounds).value for name, estimator in estimators.items()}
 
     values, ours = timed(all_values, repeats)
-    _, one = timed(lambda: estimators["dr"].estimate(fresh()).value, repeats)
+    alone = {name: timed(partial(_by_itself, estimator, fresh), repeats)[1] for name, estimator in estimators.items()}
     _, resampled = timed(lambda: bootstrap(estimators, fresh(), seed=1, replicates=REPLICATES), max(repeats // 3, 1))
     return Speed(
         rounds=n,
         estimators=len(estimators),
         ours_seconds=ours,
         peer_seconds=sum(found["seconds"] for found in theirs.values()),
-        ours_one_seconds=one,
-        peer_one_seconds=theirs["dr"]["seconds"],
+        alone={name: (seconds, theirs[name]["seconds"]) for name, seconds in alone.items()},
         ours_bootstrap_seconds=resampled,
         peer_bootstrap_seconds=sum(found["interval_seconds"] for found in theirs.values()),
         largest_error=max(relative_error(values[name], found["value"]) for name, found in theirs.items()),
     )
 
 
+def _by_itself(estimator: Estimator, fresh: Callable[[], Rounds]) -> float:
+    return estimator.estimate(fresh()).value
+
+
 def timed(call: Callable[[], T], repeats: int) -> tuple[T, float]:
-    """Return what a call answers, and the median of its seconds."""
+    """Return what a call answers, and the median of its CPU seconds: others on the machine don't count."""
     took = []
     for _ in range(repeats):
-        begun = time.perf_counter()
+        begun = time.process_time()
         answer = call()
-        took.append(time.perf_counter() - begun)
+        took.append(time.process_time() - begun)
     return answer, median(took)
 
 
 def memory(n: int, seed: int) -> Memory:
-    """Return what it takes to value n rounds in chunks with every estimator; run it in a process of its own."""
+    """Return what it takes to value n rounds in chunks by all estimators and judge them; needs its own process."""
     rng = np.random.default_rng(seed)
     making = 0.0
 
@@ -121,7 +128,10 @@ def memory(n: int, seed: int) -> Memory:
             yield part
 
     before, begun = peak_mib(), time.perf_counter()
-    found = total(chunks(), ESTIMATORS).estimates(ESTIMATORS)
+    pairs = ((Totals.of(part, ESTIMATORS), _evidence(part, rng)) for part in chunks())
+    summed, proof = reduce(lambda one, other: (one[0] + other[0], one[1] + other[1]), pairs)
+    found = summed.estimates(ESTIMATORS)
+    verdict = judge_stream([proof], in_sample=False)
     return Memory(
         rounds=n,
         actions=ACTIONS,
@@ -131,7 +141,14 @@ def memory(n: int, seed: int) -> Memory:
         before_mib=before,
         peak_mib=peak_mib(),
         values={name: estimate.value for name, estimate in found.items()},
+        customers=verdict.contrast.clusters,
     )
+
+
+def _evidence(part: Rounds, rng: np.random.Generator) -> Evidence:
+    """Return what a part says beside a uniform champion, of a million customers."""
+    uniform = np.full(part.target.shape, 1 / part.n_actions)
+    return Evidence.of(part, uniform, cluster=rng.integers(1_000_000, size=len(part)))
 
 
 def peak_mib() -> float:

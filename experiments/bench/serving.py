@@ -18,8 +18,10 @@ import click
 import msgspec
 
 from decision.errors import EncoreError
+from decision.flow.keys import create_key
 from decision.ledger.sqlite import SqliteLedger
-from decision.wiring import Home, utc_now
+from decision.stages.keys import Role
+from decision.wiring import Home, system_user, utc_now
 from experiments.bench.load import Measured
 from experiments.bench.machine import machine
 from experiments.bench.measure import Meter
@@ -50,8 +52,12 @@ def bench(settings: Settings, *, folder: Path) -> Report:
     with tempfile.TemporaryDirectory(dir=folder, prefix="home-") as temporary:
         about = machine(folder)
         home = write_home(Path(temporary))
+        with closing(home.ledger()) as ledger:
+            key = create_key("bench", role=Role.CHECKOUT, ledger=ledger, actor=system_user(), now=utc_now())
         empty = _checkpointed_bytes(home)
-        meters = Meters(Meter(connections=settings.connections), Meter(connections=settings.connections))
+        # The no-op gets the same key, byte for byte the same requests, and looks at none of it.
+        noop, decision = (Meter(connections=settings.connections, key=key) for _ in range(2))
+        meters = Meters(noop, decision)
         rounds = _interleaved(meters, settings, home=home, logs=folder)
         acknowledged = [decision_id for each in meters.decision.measured for decision_id in each.acknowledged]
         held = _held(home)

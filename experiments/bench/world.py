@@ -115,10 +115,10 @@ def _belief(manifest: Manifest, rng: np.random.Generator) -> Posterior:
     )
 
 
-def questions() -> tuple[bytes, ...]:
-    """Return HTTP requests for decisions; each names its decision and its customer by `PLACEHOLDER`."""
+def questions(key: str) -> tuple[bytes, ...]:
+    """Return HTTP requests for decisions with an API key; each names decision and customer by `PLACEHOLDER`."""
     rng = np.random.default_rng(SEED)
-    return tuple(_request(_question(rng)) for _ in range(QUESTIONS))
+    return tuple(_request(_question(rng), key) for _ in range(QUESTIONS))
 
 
 def _question(rng: np.random.Generator) -> dict[str, object]:
@@ -146,10 +146,10 @@ def _question(rng: np.random.Generator) -> dict[str, object]:
     }
 
 
-def _request(question: dict[str, object]) -> bytes:
+def _request(question: dict[str, object], key: str) -> bytes:
     body = msgspec.json.encode(question)
     head = (
         "POST /v1/decisions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"Authorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

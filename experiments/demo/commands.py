@@ -45,6 +45,7 @@ def demo(folder: Path, port: int, mlflow_port: int, set_up_only: bool) -> None:
 def run(home: Home, port: int, mlflow_port: int) -> None:
     """Start everything, say where it is, and stop it on Ctrl-C or SIGTERM."""
     from experiments import mlflow_server
+    from experiments.demo.key import own_key
     from experiments.demo.processes import Processes, free_port
 
     # A shell that starts jobs in the background makes them ignore Ctrl-C; here it always stops everything.
@@ -53,7 +54,7 @@ def run(home: Home, port: int, mlflow_port: int) -> None:
     port, mlflow_port = free_port(port), free_port(mlflow_port)
     base, pages = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{mlflow_port}"
     encore = [sys.executable, "-m", "decision.cli", "--home", str(home.root)]
-    environment = dict(os.environ)
+    environment, key = dict(os.environ), own_key(home)
     try:
         with Processes(home.root / "logs") as processes:
             processes.start("mlflow", mlflow_server.command("127.0.0.1", mlflow_port), mlflow_server.environment())
@@ -61,7 +62,7 @@ def run(home: Home, port: int, mlflow_port: int) -> None:
             processes.start("learner", [*encore, "learn"], environment)
             processes.wait_for("service", f"{base}/readyz", seconds=60.0)
             processes.wait_for("mlflow", f"{pages}/health", seconds=120.0)
-            click.echo(_where(home, base, pages))
+            click.echo(_where(home, base, pages, key))
             while True:
                 for name in processes.running:
                     processes.check(name)
@@ -75,7 +76,7 @@ def _interrupt(number: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _where(home: Home, base: str, pages: str) -> str:
+def _where(home: Home, base: str, pages: str, key: str) -> str:
     from experiments.demo.history import someone
 
     _, arrival = someone(home, utc_now())
@@ -96,7 +97,8 @@ def _where(home: Home, base: str, pages: str) -> str:
         "timestamp": f"{utc_now() + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
         "properties": {"order_id": "second-order", "revenue": "42.00", "currency": "EUR"},
     }
-    post = f"curl -s {base}/v1/%s -H 'Content-Type: application/json' -d '%s'"
+    authorization = f"-H 'Authorization: Bearer {key}'"
+    post = f"curl -s {base}/v1/%s {authorization} -H 'Content-Type: application/json' -d '%s'"
     return "\n".join(
         [
             "",
@@ -104,11 +106,12 @@ def _where(home: Home, base: str, pages: str) -> str:
             f"  decisions   {base}   (how to call it: {base}/docs)",
             f"  MLflow      {pages}   (training runs, evaluations, the registered policy)",
             f"  logs        {home.root / 'logs'}",
+            f"  API key     {key}   (may do everything; also the user name where the browser asks for one)",
             "",
             "Ask what to give a customer who has just bought something:",
             f"  {post % ('decisions', json.dumps(ask))}",
             "Why, and with which probabilities?",
-            f"  curl -s {base}/v1/decisions/first-try",
+            f"  curl -s {base}/v1/decisions/first-try {authorization}",
             "Tell that she came back:",
             f"  {post % ('events', json.dumps(tell))}",
             "",

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from decision.wiring import Home, utc_now
+from experiments.importing.observational import import_observational
 from experiments.importing.orders import import_orders
 from experiments.importing.orders_mapping import read_orders_mapping
 from experiments.importing.trial import import_trial
@@ -30,10 +31,21 @@ def import_() -> None:
 def trial(home: Home, file: Path, mapping_path: Path, accept_srm: str | None) -> None:
     """A past randomised trial (CSV or Parquet, a customer a row) becomes decisions with known propensities.
 
-    A second import of the same file changes nothing.
+    With propensity = "estimated" in the mapping it is a log that nobody randomised: models may learn from it, and it
+    never judges. A second import of the same file changes nothing.
     """
     programme = home.programme()
     mapping, table = read_trial_mapping(mapping_path, file, programme)
+    if mapping.estimated:
+        path = home.root / "rejects" / f"observational-{mapping.name}.csv"
+        seen = import_observational(
+            table, mapping, programme=programme, ledger=home.ledger(), now=utc_now(), rejects_path=path
+        )
+        for sentence in seen.overlap.sentences():
+            click.echo(sentence)
+        _show("rows in the file", seen.rows, seen.new + seen.known, seen.rejected, seen.rejects_path)
+        click.echo(f"observational decisions: {seen.new:,} new, {seen.known:,} already there")
+        return
     with click.progressbar(length=2 * table.length, label="Trial", file=sys.stderr) as bar:
         receipt = import_trial(
             table,

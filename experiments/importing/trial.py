@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from decision.errors import IdempotencyMismatch, NotEnoughData
+from decision.errors import IdempotencyMismatch, InvalidInput, NotEnoughData
 from decision.ledger.base import Ledger, Rewarded
 from decision.programme.model import Programme
 from decision.records import Reason
@@ -51,10 +51,13 @@ def import_trial(
 
     Raises
     ------
+    InvalidInput : the mapping says that propensities are estimated, see `observational`.
     NotEnoughData : no row can be used.
     SampleRatioMismatch : the arms contradict the design, and `accept_srm` gives no reason to go on.
     IdempotencyMismatch : another trial was imported under this name.
     """
+    if mapping.estimated:
+        raise InvalidInput("Expected a trial with a design, found a log with estimated propensities.")
     rows = TrialRows(mapping, table.columns, programme=programme, now=now)
     n, found, rejects = _survey(table, rows, dict.fromkeys(mapping.actions, 0), advance)
     written = rejects.write(table, rejects_path)
@@ -72,7 +75,7 @@ def import_trial(
     rows = TrialRows(mapping, table.columns, programme=programme, now=now, reasons=tuple(reasons))
     new = 0
     for chunk in _decisions(table, rows, advance):
-        _check_same(chunk[0], ledger, mapping.name)
+        check_same(chunk[0], ledger, mapping.name)
         new += ledger.import_decisions(chunk)
     return TrialReceipt(n, new, n - len(rejects) - new, rejects.counts, written, arms)
 
@@ -107,7 +110,7 @@ def _decisions(table: Table, rows: TrialRows, advance: Advance) -> Iterator[list
         advance(batch.advance)
 
 
-def _check_same(row: Rewarded, ledger: Ledger, name: str) -> None:
+def check_same(row: Rewarded, ledger: Ledger, name: str) -> None:
     """Raise `IdempotencyMismatch` when a row was imported before and said something else."""
     known = ledger.decision(row.decision.decision_id)
     if known is not None and known.fingerprint != row.decision.fingerprint:

@@ -31,7 +31,10 @@ class OutcomeColumns:
 
 @dataclass(frozen=True, slots=True)
 class TrialMapping:
-    """A validated mapping. `actions` and `design` are by arm; `decided_at` is a time or the name of a column."""
+    """A validated mapping. `actions` and `design` are by arm; `decided_at` is a time or the name of a column.
+
+    `estimated` says that nobody drew the arms: the log is observational, and `design` means nothing.
+    """
 
     name: str
     decided_at: datetime | str
@@ -45,6 +48,7 @@ class TrialMapping:
     design: Mapping[str, float]
     features: Mapping[str, str]
     outcomes: OutcomeColumns
+    estimated: bool = False
 
 
 def read_trial_mapping(path: Path, file: Path, programme: Programme) -> tuple[TrialMapping, Table]:
@@ -73,7 +77,10 @@ def read_trial_mapping(path: Path, file: Path, programme: Programme) -> tuple[Tr
         design=MappingProxyType(_design(draft.root.sub("design"), tuple(actions), draft.root.has("design"))),
         features=MappingProxyType(_features(draft, programme)),
         outcomes=_outcomes(draft),
+        estimated=head.has("propensity") and head.text("propensity", one_of=("design", "estimated")) == "estimated",
     )
+    if mapping.estimated and draft.root.has("design"):
+        head.wrong("propensity", 'expected no [design] beside "estimated": its odds would be known')
     if mapping.store is not None and mapping.store_column is not None:
         head.wrong("store_column", "expected a `store` or a `store_column`, found both")
     head.finish()

@@ -1,6 +1,7 @@
 """One learner a file, one line in the registry; `tests/learners` runs the contract on each."""
 
 from experiments.learners.base import Learner
+from experiments.learners.causal_forest import CausalForest
 from experiments.learners.constant import Constant
 from experiments.learners.dr_learner import DrLearner
 from experiments.learners.pooled_boosted import PooledBoosted
@@ -25,6 +26,7 @@ LEARNERS: dict[str, Learner] = {
         RLearner(),
         DrLearner(),
         UpliftForest(),
+        CausalForest(),
     )
 }
 # What training tries unless told otherwise: one of each kind, so that a run takes a minute.

@@ -1,4 +1,4 @@
-"""The contract of a learner: odds of an outcome for every action, exportable to plain arrays."""
+"""The contract of a learner: odds of an outcome for every action and how sure they are, exportable to plain arrays."""
 
 from __future__ import annotations
 
@@ -17,22 +17,54 @@ from decision.records import FloatArray, IntArray
 class Rows:
     """n rows for a learner: `x` [n, D] encoded contexts, `action` [n] places in a catalogue of K, `outcome` [n] 0/1.
 
-    `features` knows which actions share an offer or a channel.
+    `features` knows which actions share an offer or a channel. `customer` [n] says whose row it is; without it, each
+    is another customer's.
     """
 
     x: FloatArray
     action: IntArray
     outcome: FloatArray
     features: ActionFeatures
+    customer: np.ndarray | None = None
 
     @property
     def actions(self) -> int:
         """Return K."""
         return len(self.features.offers)
 
+    @property
+    def members(self) -> np.ndarray:
+        """Return the customer of each row, shape [n]."""
+        return np.arange(len(self.x)) if self.customer is None else self.customer
+
     def where(self, keep: np.ndarray) -> Rows:
-        """Return the rows marked in `keep` [n]."""
-        return Rows(self.x[keep], self.action[keep], self.outcome[keep], self.features)
+        """Return the rows marked in `keep` [n], or of the places that it holds."""
+        customer = None if self.customer is None else self.customer[keep]
+        return Rows(self.x[keep], self.action[keep], self.outcome[keep], self.features, customer)
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """How sure a model is of n customers, on the scale of log-odds.
+
+    `deviation` [n, K] is the standard deviation of each action's log-odds, `with_control` [n, K] their covariance
+    with control's: what is unsure about a customer under all actions alike cancels in a comparison.
+    """
+
+    deviation: FloatArray
+    with_control: FloatArray
+
+    def of_gain(self, odds: FloatArray, per_repurchase: FloatArray) -> FloatArray:
+        """Return the standard deviation [n, K] of what each action brings more than control.
+
+        `odds` [n, K] are the predictions, `per_repurchase` [n, K] what a repurchase is worth under each action: ones
+        give the uplift in odds. First order (delta method), for a worth that is known.
+        """
+        slope = per_repurchase * odds * (1.0 - odds)
+        variance = (slope * self.deviation) ** 2 + (slope * self.deviation)[:, :1] ** 2
+        variance -= 2.0 * slope * slope[:, :1] * self.with_control
+        variance[:, 0] = 0.0
+        return np.sqrt(np.maximum(variance, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +75,14 @@ class Export:
     arrays: Mapping[str, np.ndarray]
 
 
+class Sure(Protocol):
+    """Tells how sure predictions are, and works it out when it is first asked."""
+
+    def uncertainty(self, x: FloatArray) -> Uncertainty:
+        """Return how sure the predictions for `x` [n, D] are. Raises `NotEnoughData` when the rows can't tell."""
+        ...
+
+
 class Fitted(Protocol):
     """A fitted learner."""
 
@@ -50,6 +90,13 @@ class Fitted(Protocol):
         """Return the odds for all K actions, shape [n, K].
 
         `in_sample` says whether `x` was trained on; such predictions may be shown, never judged.
+        """
+        ...
+
+    def uncertainty(self, x: FloatArray) -> Uncertainty:
+        """Return how sure the predictions for `x` are. Worked out when it is asked for, never by `fit`.
+
+        Raises `NotEnoughData` when the rows can't tell.
         """
         ...
 

@@ -28,4 +28,4 @@ class DrLearner:
         shares = propensities(rows, names, seed=seed)
         model = BaseDRLearner(learner=Ridge(alpha=RIDGE), control_name=names[0])
         model.fit(rows.x, treatment=np.array(names)[rows.action], y=rows.outcome.astype(float), p=shares, seed=seed)
-        return effect_fit(rows, lambda x: model.predict(x, verbose=False), seed=seed)
+        return effect_fit(self, rows, lambda x: model.predict(x, verbose=False), seed=seed)

@@ -13,16 +13,17 @@ import numpy as np
 
 from decision.bundle.models import EffectOdds
 from decision.records import FloatArray
-from experiments.learners.base import Export, Rows
+from experiments.learners.base import Export, Learner, Rows
+from experiments.learners.t_learner import INVERSE_PENALTY
+from experiments.learners.uncertainty import Refits, Refitted
 
 RIDGE = 100.0
-INVERSE_PENALTY = 0.02
 # causalml divides by propensities; a logging policy that nearly never does something would blow the noise up.
 SMALLEST_PROPENSITY = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class EffectFit:
+class EffectFit(Refitted):
     """See `decision.bundle.models.EffectOdds`."""
 
     served: EffectOdds
@@ -53,8 +54,11 @@ def propensities(rows: Rows, names: list[str], *, seed: int) -> dict[str, FloatA
     return found
 
 
-def effect_fit(rows: Rows, predict: Callable[[FloatArray], FloatArray], *, seed: int) -> EffectFit:
-    """Return the fit whose effects are those of `predict` ([m, D] contexts into [m, K - 1], linear in the context)."""
+def effect_fit(learner: Learner, rows: Rows, predict: Callable[[FloatArray], FloatArray], *, seed: int) -> EffectFit:
+    """Return the fit whose effects are those of `predict` ([m, D] contexts into [m, K - 1], linear in the context).
+
+    `learner` is whose effects they are.
+    """
     from sklearn.linear_model import LogisticRegression
 
     control = rows.action == 0
@@ -64,7 +68,8 @@ def effect_fit(rows: Rows, predict: Callable[[FloatArray], FloatArray], *, seed:
     probes = np.vstack([np.zeros(rows.x.shape[1]), np.eye(rows.x.shape[1])])
     at = np.asarray(predict(probes), dtype=float).reshape(len(probes), rows.actions - 1)
     effects = np.vstack([np.zeros(len(probes)), np.hstack([at[:1].T, (at[1:] - at[0]).T])])
-    return EffectFit(EffectOdds(np.concatenate([model.intercept_, model.coef_[0]]), effects))
+    served = EffectOdds(np.concatenate([model.intercept_, model.coef_[0]]), effects)
+    return EffectFit(Refits(learner, rows, seed=seed), served)
 
 
 def same_for_all(shares: Mapping[str, FloatArray], n: int) -> dict[str, FloatArray]:

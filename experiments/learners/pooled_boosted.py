@@ -19,6 +19,7 @@ from decision.records import FloatArray, IntArray
 from experiments.learners.base import Export, Fitted, Rows
 from experiments.learners.pooled_sparse import PooledSparse, SparseFit, shaped_arrays
 from experiments.learners.trees import Leaf, Split, Tree, laid_out
+from experiments.learners.uncertainty import Refits, Refitted
 
 TREES = 60
 PARAMETERS = {
@@ -55,11 +56,12 @@ class PooledBoosted:
         grown = [info["tree_structure"] for info in booster.dump_model()["tree_info"]]
         trees = [[resolved(tree, code) for tree in grown] for code in codes]
         owner = np.repeat(np.arange(len(codes)), [len(own) for own in trees])
-        return BoostedFit(start.served, {**laid_out([tree for own in trees for tree in own]), "owner": owner})
+        refits = Refits(self, rows, seed=seed)
+        return BoostedFit(refits, start.served, {**laid_out([tree for own in trees for tree in own]), "owner": owner})
 
 
 @dataclass(frozen=True, slots=True)
-class BoostedFit:
+class BoostedFit(Refitted):
     """See `decision.bundle.models.BoostedOdds`."""
 
     shaped: ShapedOdds

@@ -10,6 +10,7 @@ import numpy as np
 
 from decision.policies.action_features import PriorScales
 from experiments.learners.base import Fitted, Rows, enough
+from experiments.learners.laplace import Laplace
 from experiments.learners.linear import LinearFit, collapse
 
 # The context's own effect is estimated from all rows and hardly needs shrinking; the treatments' do.
@@ -36,4 +37,7 @@ class PooledLinear:
         model = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-8, random_state=seed)
         model.fit(design, rows.outcome)
         weights = model.coef_[0] * deviation
-        return LinearFit(collapse(rows.features, weights, float(model.intercept_[0])))
+        coefficients = collapse(rows.features, weights, float(model.intercept_[0]))
+        # The intercept, which is not shrunk, and the base are one column.
+        free = np.where(np.arange(rows.features.size) == 0, np.inf, rows.features.prior_variance(self.scales))
+        return LinearFit(coefficients, Laplace(rows, coefficients, rows.features.design, free))

@@ -14,7 +14,7 @@ import numpy as np
 from decision.bundle.models import ShapedOdds
 from decision.policies.action_features import ActionFeatures
 from decision.records import FloatArray, IntArray
-from experiments.learners.base import Export, Fitted, Rows, enough
+from experiments.learners.base import Export, Fitted, Rows, Uncertainty, enough
 from experiments.learners.basis import Basis
 from experiments.learners.sparse import ROUNDS, Blocks, fit_sparse
 
@@ -72,13 +72,22 @@ class SparseFit:
 
     def deviation(self, x: FloatArray) -> FloatArray:
         """Return the standard deviation of the log-odds, shape [n, K], by Laplace's method."""
+        return self.uncertainty(x).deviation
+
+    def uncertainty(self, x: FloatArray) -> Uncertainty:
+        """Return the standard deviations and what each action's log-odds share with control's."""
         columns = self.basis.columns(x)
         here = self.blocks.scale > 0.0
-        found = np.empty((len(x), len(self.blocks.codes)))
-        for k, code in enumerate(self.blocks.codes):
-            mix = (code[:, None, None] * np.eye(columns.shape[1])).reshape(here.size, -1)[here.ravel()]
-            found[:, k] = np.einsum("nf,fg,ng->n", columns, mix.T @ self.covariance @ mix, columns)
-        return np.sqrt(np.maximum(found, 0.0))
+        own, shared = (np.empty((len(x), len(self.blocks.codes))) for _ in range(2))
+        mixes = [
+            (code[:, None, None] * np.eye(columns.shape[1])).reshape(here.size, -1)[here.ravel()]
+            for code in self.blocks.codes
+        ]
+        control = mixes[0].T @ self.covariance
+        for k, mix in enumerate(mixes):
+            own[:, k] = ((columns @ (mix.T @ self.covariance @ mix)) * columns).sum(axis=1)
+            shared[:, k] = ((columns @ (control @ mix)) * columns).sum(axis=1)
+        return Uncertainty(np.sqrt(np.maximum(own, 0.0)), shared)
 
     def export(self) -> Export:
         """Return the coefficients and the shapes of their columns."""

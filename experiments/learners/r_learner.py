@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.learners.base import Fitted, Rows
-from experiments.learners.effects import INVERSE_PENALTY, RIDGE, effect_fit, propensities
-from experiments.learners.t_learner import arm_names, quiet_causalml
+from experiments.learners.effects import RIDGE, effect_fit, propensities
+from experiments.learners.t_learner import INVERSE_PENALTY, arm_names, quiet_causalml
 
 
 class RLearner:
@@ -33,4 +33,4 @@ class RLearner:
         )
         shares = propensities(rows, names, seed=seed)
         model.fit(rows.x, treatment=np.array(names)[rows.action], y=rows.outcome.astype(int), p=shares, verbose=False)
-        return effect_fit(rows, model.predict, seed=seed)
+        return effect_fit(self, rows, model.predict, seed=seed)

@@ -14,6 +14,7 @@ from experiments.learners.basis import NOWHERE
 from experiments.learners.pooled_boosted import BoostedFit, resolved
 from experiments.learners.t_learner import arm_names, quiet_causalml
 from experiments.learners.trees import laid_out, scaled
+from experiments.learners.uncertainty import Refits
 
 
 class SLearner:
@@ -49,4 +50,4 @@ class SLearner:
         width = rows.x.shape[1]
         flat = Shapes(np.zeros(width), np.ones(width), NOWHERE, np.zeros(0), NOWHERE, NOWHERE)
         nothing = ShapedOdds(flat, np.zeros((rows.actions, 1 + width)))
-        return BoostedFit(nothing, {**laid_out(trees), "owner": np.array(owner)})
+        return BoostedFit(Refits(self, rows, seed=seed), nothing, {**laid_out(trees), "owner": np.array(owner)})

@@ -6,11 +6,18 @@ learners overfit at these sizes, so the base learner is set.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from decision.errors import NotEnoughData
+from decision.records import FloatArray, IntArray
 from experiments.learners.base import Fitted, Rows
+from experiments.learners.laplace import Laplace
 from experiments.learners.linear import LinearFit
+
+# The variance of the normal prior of every slope.
+INVERSE_PENALTY = 0.02
 
 
 class TLearner:
@@ -26,11 +33,19 @@ class TLearner:
         from sklearn.linear_model import LogisticRegression
 
         names = arm_names(rows)
-        base = LogisticRegression(C=0.02, max_iter=500, random_state=seed)
+        base = LogisticRegression(C=INVERSE_PENALTY, max_iter=500, random_state=seed)
         model = BaseTClassifier(learner=base, control_name=names[0])
         model.fit(rows.x, treatment=np.array(names)[rows.action], y=rows.outcome.astype(int))
         fitted = [model.model_c, *(model.models_t[name] for name in names[1:])]
-        return LinearFit(np.array([np.concatenate([m.intercept_, m.coef_[0]]) for m in fitted]))
+        coefficients = np.array([np.concatenate([m.intercept_, m.coef_[0]]) for m in fitted])
+        variance = np.tile([np.inf, *[INVERSE_PENALTY] * rows.x.shape[1]], rows.actions)
+        return LinearFit(coefficients, Laplace(rows, coefficients, partial(_apart, rows.actions), variance))
+
+
+def _apart(actions: int, index: IntArray, x: FloatArray) -> FloatArray:
+    """Return the design [n, K x (1 + D)] of models that share nothing: the context in its action's own columns."""
+    own = np.hstack([np.ones((len(x), 1)), x])
+    return (np.eye(actions)[index][:, :, None] * own[:, None, :]).reshape(len(x), -1)
 
 
 def quiet_causalml() -> None:

@@ -53,6 +53,14 @@ def laid_out(trees: Sequence[Tree], *, nothing: float | Sequence[float] = 0.0) -
     }
 
 
+def rounded_edge(value: float) -> float:
+    """Return from where on numbers go right where they are rounded to float32 first and those equal to it go left."""
+    below = np.float32(value)
+    if float(below) > value:
+        below = np.nextafter(below, np.float32(-np.inf))
+    return (float(below) + float(np.nextafter(below, np.float32(np.inf)))) / 2.0
+
+
 @dataclass(slots=True)
 class _Nodes:
     nothing: float | Sequence[float]

@@ -15,7 +15,8 @@ from decision.bundle.models import ForestOdds
 from decision.records import FloatArray
 from experiments.learners.base import Export, Fitted, Rows
 from experiments.learners.t_learner import arm_names, quiet_causalml
-from experiments.learners.trees import Leaf, Split, Tree, laid_out
+from experiments.learners.trees import Leaf, Split, Tree, laid_out, rounded_edge
+from experiments.learners.uncertainty import Refits, Refitted
 
 
 class UpliftForest:
@@ -50,11 +51,11 @@ class UpliftForest:
         )
         forest.fit(rows.x, treatment=np.array(names)[rows.action], y=rows.outcome.astype(int))
         trees = [_tree(tree.fitted_uplift_tree) for tree in forest.uplift_forest]
-        return ForestFit(laid_out(trees, nothing=[0.0] * rows.actions))
+        return ForestFit(Refits(self, rows, seed=seed), laid_out(trees, nothing=[0.0] * rows.actions))
 
 
 @dataclass(frozen=True, slots=True)
-class ForestFit:
+class ForestFit(Refitted):
     """The forest as arrays; see `decision.bundle.models.ForestOdds`."""
 
     arrays: Mapping[str, np.ndarray]
@@ -74,12 +75,4 @@ class ForestFit:
 def _tree(node: Any) -> Tree:
     if node.results is not None:
         return Leaf([float(p) for p in node.results])
-    return Split(int(node.col), _threshold(node.value), below=_tree(node.falseBranch), above=_tree(node.trueBranch))
-
-
-def _threshold(value: float) -> float:
-    """Return from where on numbers go right: causalml rounds them to float32 first, and those equal to it go left."""
-    below = np.float32(value)
-    if float(below) > value:
-        below = np.nextafter(below, np.float32(-np.inf))
-    return (float(below) + float(np.nextafter(below, np.float32(np.inf)))) / 2.0
+    return Split(int(node.col), rounded_edge(node.value), below=_tree(node.falseBranch), above=_tree(node.trueBranch))

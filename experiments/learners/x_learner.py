@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.learners.base import Fitted, Rows
-from experiments.learners.effects import INVERSE_PENALTY, RIDGE, effect_fit, propensities, same_for_all
-from experiments.learners.t_learner import arm_names, quiet_causalml
+from experiments.learners.effects import RIDGE, effect_fit, propensities, same_for_all
+from experiments.learners.t_learner import INVERSE_PENALTY, arm_names, quiet_causalml
 
 
 class XLearner:
@@ -32,4 +32,6 @@ class XLearner:
             control_name=names[0],
         )
         model.fit(rows.x, treatment=np.array(names)[rows.action], y=rows.outcome.astype(int), p=shares)
-        return effect_fit(rows, lambda x: model.predict(x, p=same_for_all(shares, len(x)), verbose=False), seed=seed)
+        return effect_fit(
+            self, rows, lambda x: model.predict(x, p=same_for_all(shares, len(x)), verbose=False), seed=seed
+        )

@@ -16,7 +16,7 @@ from experiments.off_policy.dr import Dr
 from experiments.off_policy.dros import DROS
 from experiments.off_policy.estimate import Estimate
 from experiments.off_policy.estimator import Estimator
-from experiments.off_policy.gate import GateRules, doubts, judge
+from experiments.off_policy.gate import Evidence, GateRules, doubts, judge, judge_stream
 from experiments.off_policy.guardrail import Burden, GuardrailFinding, GuardrailMetric, Worse
 from experiments.off_policy.intervals import INTERVALS
 from experiments.off_policy.ips import Ips
@@ -58,6 +58,7 @@ __all__ = [
     "Dr",
     "Estimate",
     "Estimator",
+    "Evidence",
     "GateRules",
     "GuardrailFinding",
     "GuardrailMetric",
@@ -76,6 +77,7 @@ __all__ = [
     "doubts",
     "folds_by_customer",
     "judge",
+    "judge_stream",
     "overlap",
     "ridge",
 ]

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decision.errors import InvalidInput
+from experiments.off_policy.clusters import Clusters
 from experiments.off_policy.estimate import two_sided
 from experiments.off_policy.estimator import Estimator
 from experiments.off_policy.intervals import Chance
-from experiments.off_policy.rounds import FloatArray, Rounds
+from experiments.off_policy.rounds import FloatArray, Rounds, beside
+from experiments.off_policy.sums import Sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +58,60 @@ def contrast(
     ------
     InvalidInput : shapes differ, or a level outside (0, 1).
     """
-    ours, theirs = (_settled(estimator, log) for log in (rounds, rounds.with_target(champion)))
-    term = ours.term - theirs.term
-    gain = float(term.mean())
-    deviation = _by_cluster(term - gain, cluster)
-    groups = len(deviation)
-    chance, plain = _chance(ours, theirs), math.sqrt(float(((term - gain) ** 2).mean()) / len(term))
-    error = _standard_error(deviation, len(term)) * (max(1.0, chance.error / plain) if plain > 0 else 1.0)
-    degrees = min(groups - 1, chance.degrees_of_freedom)
-    low, high = chance.ends(gain, error, degrees, two_sided(level))
-    return Contrast(
-        gain=gain,
-        standard_error=error,
-        low=low,
-        high=high,
-        lower_bound=chance.ends(gain, error, degrees, level)[0],
-        upper_bound=chance.ends(gain, error, degrees, level)[1],
-        level=level,
-        n=len(term),
-        clusters=groups,
-    )
+    ours, theirs = (settled_terms(estimator, log) for log in (rounds, rounds.with_target(champion)))
+    return GainSums.of(ours, theirs, cluster).contrast(level)
+
+
+@dataclass(frozen=True, eq=False)
+class GainSums:
+    """What a `Contrast` is computed from; sums of parts of a log add.
+
+    Parameters
+    ----------
+    sums : of three columns: the challenger's term less the champion's, the difference of their weights, the error
+        that both multiply.
+    clusters : the terms' differences by customer; None where each round is independent.
+    """
+
+    sums: Sums
+    clusters: Clusters | None
+
+    @classmethod
+    def of(cls, ours: Settled, theirs: Settled, cluster: NDArray[np.generic] | None) -> GainSums:
+        """Summarise two policies' terms on the same rounds; ids of shape [n] or None."""
+        term = ours.term - theirs.term
+        sums = Sums.of(beside(term, ours.weight - theirs.weight, ours.error))
+        return cls(sums, None if cluster is None else Clusters.of(cluster, term))
+
+    def __add__(self, other: GainSums) -> GainSums:
+        if self.clusters is None or other.clusters is None:
+            if self.clusters is not other.clusters:
+                raise InvalidInput("Parts that merge have customers all or none, found some of each.")
+            return GainSums(self.sums + other.sums, None)
+        return GainSums(self.sums + other.sums, self.clusters + other.clusters)
+
+    def contrast(self, level: float) -> Contrast:
+        """The gain over all rounds behind these sums; raises InvalidInput for a level outside (0, 1)."""
+        n, gain = self.sums.n, float(self.sums.mean[0, 0])
+        groups = n if self.clusters is None else len(self.clusters)
+        squares = float(self.sums.scatter[0, 0, 0])
+        chance, plain = self._chance(), math.sqrt(squares) / n
+        error = _standard_error(squares if self.clusters is None else self.clusters.squares(gain), groups, n)
+        error *= max(1.0, chance.error / plain) if plain > 0 else 1.0
+        degrees = min(groups - 1, chance.degrees_of_freedom)
+        low, high = chance.ends(gain, error, degrees, two_sided(level))
+        lower_bound, upper_bound = chance.ends(gain, error, degrees, level)
+        return Contrast(gain, error, low, high, lower_bound, upper_bound, level, n, groups)
+
+    def _chance(self) -> Chance:
+        """Of a difference: the weights differ, the errors are the same."""
+        n = self.sums.n
+        weights = self.sums.total_of_squares(1) / n, self.sums.total_of_cubes(1) / n
+        return Chance.of(n, weights, (float(self.sums.scatter[0, 2, 2]) / n, float(self.sums.third[0, 2, 2, 2]) / n))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Settled:
+class Settled:
     """float[n] each: an estimator's terms, the weights it uses, and the errors that they multiply."""
 
     term: FloatArray
@@ -87,33 +119,12 @@ class _Settled:
     error: FloatArray
 
 
-def _settled(estimator: Estimator, rounds: Rounds) -> _Settled:
+def settled_terms(estimator: Estimator, rounds: Rounds) -> Settled:
+    """The estimator's terms on these rounds, with the candidate that it chooses on them."""
     chosen = estimator.settled(rounds)
     columns = chosen.columns(rounds)
-    return _Settled(chosen.terms_of(columns), columns[:, 0], columns[:, -1])
+    return Settled(chosen.terms_of(columns), columns[:, 0], columns[:, -1])
 
 
-def _chance(ours: _Settled, theirs: _Settled) -> Chance:
-    """Of a difference: the weights differ, the errors are the same."""
-    difference, error = ours.weight - theirs.weight, ours.error - ours.error.mean()
-    weights = float((difference**2).mean()), float((difference**3).mean())
-    return Chance.of(len(error), weights, (float((error**2).mean()), float((error**3).mean())))
-
-
-def _by_cluster(deviation: FloatArray, cluster: NDArray[np.generic] | None) -> FloatArray:
-    if cluster is None:
-        return deviation
-    if np.shape(cluster) != deviation.shape:
-        raise InvalidInput(
-            f"cluster must have shape [{len(deviation)}], found {list(np.shape(cluster))}.",
-            hint="Give the customer of every round.",
-        )
-    _, member = np.unique(cluster, return_inverse=True)
-    return np.asarray(np.bincount(member, weights=deviation), dtype=np.float64)
-
-
-def _standard_error(deviation: FloatArray, n: int) -> float:
-    groups = len(deviation)
-    if groups < 2:
-        return math.inf
-    return math.sqrt(groups / (groups - 1) * float(deviation @ deviation)) / n
+def _standard_error(squares: float, groups: int, n: int) -> float:
+    return math.sqrt(groups / (groups - 1) * squares) / n if groups > 1 else math.inf

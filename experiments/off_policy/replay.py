@@ -23,6 +23,8 @@ def replay_of(champion: Champion | None, programme: Programme) -> Replay:
         actions = tuple(action_named(action_id) for action_id in allowed)
         valued = champion.value(programme, programme.goal_of(store), allowed=actions, context=decision.context)
         known = tuple(action for action, is_known in zip(actions, valued.known, strict=True) if is_known)
+        # It acts under the prices of budgets that were in force; what it is worth is true money.
+        valued = valued.charged_as(decision, known)
         situation = Situation(decision.trigger, known, valued.outlook)
         chosen = with_floor(champion.policy.distribution(situation), programme.exploration_floor)
         return _spread(valued.known, chosen), _spread(valued.known, valued.value)

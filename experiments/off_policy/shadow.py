@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from decision.errors import InvalidInput
 from experiments.off_policy.gate import DEFAULT_RULES, GateRules, judge
+from experiments.off_policy.guardrail import GuardrailMetric
 from experiments.off_policy.rounds import FloatArray, Rounds
 from experiments.off_policy.verdict import Verdict
 
@@ -69,6 +70,7 @@ class Shadow:
             f"Estimated gain on {self.judged:,} matured decisions of customers held out: {gain.gain:+.4g} per decision "
             f"({gain.level:.0%} interval {gain.low:+.4g} to {gain.high:+.4g})."
         )
+        lines += [finding.sentence() for finding in self.verdict.guardrails]
         would = "promote" if self.verdict.promote else "not promote"
         lines.append(f"The gate would {would} it. Nothing has been switched on.")
         return tuple(lines)
@@ -83,6 +85,7 @@ def shadow(
     groups: Mapping[str, BoolArray] | None = None,
     cluster: NDArray[np.generic] | None = None,
     rules: GateRules = DEFAULT_RULES,
+    guardrails: Sequence[GuardrailMetric] = (),
     most: int = 5,
 ) -> Shadow:
     """Replay the challenger `rounds.target` beside `champion` on logged decisions; changes nothing.
@@ -95,6 +98,7 @@ def shadow(
     may_judge : bool[n], decisions of customers whom the challenger was not trained on, with a matured reward.
     groups : bool[n] by name, whose share of changes is reported.
     cluster : ids [n] of the customers.
+    guardrails : metrics of the decisions that may judge, in their order.
     most : how many moves and groups to report.
 
     Raises
@@ -112,7 +116,14 @@ def shadow(
     if may_judge.any():
         index = np.flatnonzero(may_judge)
         customers = None if cluster is None else cluster[index]
-        verdict = judge(rounds.take(index), champion[index], in_sample=False, cluster=customers, rules=rules)
+        verdict = judge(
+            rounds.take(index),
+            champion[index],
+            in_sample=False,
+            cluster=customers,
+            rules=rules,
+            guardrails=guardrails,
+        )
     found = [GroupChange(name, int(who.sum()), float(changed[who].mean())) for name, who in (groups or {}).items()]
     return Shadow(
         n=len(rounds),

@@ -8,9 +8,8 @@ from flask.testing import FlaskClient
 
 import decision.api.decisions
 import decision.api.events
-from decision.api import create_app
 from decision.wiring import Home, Shop
-from tests.support import NOW
+from tests.support import NOW, client_of
 
 
 class Clock:
@@ -40,4 +39,4 @@ def shop(home: Home, clock: Clock) -> Iterator[Shop]:
 
 @pytest.fixture
 def client(shop: Shop) -> FlaskClient:
-    return create_app(shop).test_client()
+    return client_of(shop)

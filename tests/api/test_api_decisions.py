@@ -18,7 +18,7 @@ from decision.records import CONTROL, Group
 from decision.wiring import Home, Shop
 from tests import support
 from tests.api.conftest import Clock
-from tests.support import DAY, NOW, PROGRAMME
+from tests.support import DAY, NOW, PROGRAMME, client_of, key_in, with_key
 
 USUAL = support.customer_of(Group.BUSINESS_AS_USUAL, support.programme())
 
@@ -143,9 +143,10 @@ def test_a_retry_is_answered_as_before_whatever_the_programme_says_by_then(
 
 
 def test_fifty_retries_at_once_are_one_decision(shop: Shop) -> None:
-    app = create_app(shop)
+    app, key = create_app(shop), key_in(shop.ledger)
+    shop.refresh()
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda _: ask(app.test_client(), {"Idempotency-Key": "k"}), range(50)))
+        answers = list(pool.map(lambda _: ask(with_key(app.test_client(), key), {"Idempotency-Key": "k"}), range(50)))
     assert answers == [answers[0]] * 50
     assert shop.ledger.counts()["decisions"] == 1
 
@@ -278,7 +279,7 @@ def test_a_fault_answers_control_and_is_counted(
 
 def test_a_message_without_incentive_has_no_coupon(home: Home, clock: Clock) -> None:
     home.programme_path.write_text(PROGRAMME.replace('"discount@on_page"', '"thanks@email"'))
-    client = create_app(Shop(home)).test_client()
+    client = client_of(Shop(home))
     answer = ask(client, decision_id="d-1", consent={"email": True})
     assert (answer["action"]["action_id"], answer["action"]["kind"]) == ("thanks@email", "none")
     assert answer["action"]["coupon"] is None
@@ -286,7 +287,7 @@ def test_a_message_without_incentive_has_no_coupon(home: Home, clock: Clock) -> 
 
 def test_a_rule_that_cannot_be_evaluated_is_counted(home: Home, clock: Clock) -> None:
     home.programme_path.write_text(PROGRAMME + "[eligibility]\nrules = ['features.age > 17']\n")
-    client = create_app(Shop(home)).test_client()
+    client = client_of(Shop(home))
     assert ask(client, decision_id="d-1")["reasons"][0]["code"] == "rule_failed"
     assert ask(client, decision_id="d-1")["action"]["action_id"] == "control"
     assert ask(client, decision_id="d-2", features={"age": 3})["reasons"][0]["code"] == "rule_not_met"

@@ -43,7 +43,8 @@ def test_init_then_check(tmp_path: Path) -> None:
     done = encore(home, "check")
     assert (done.exit_code, done.output) == (
         0,
-        "My shop: 5 offers, 4 channels, 16 actions with control, 2 stores. No mistakes.\n",
+        "My shop: 5 offers, 4 channels, 16 actions with control, 2 stores. No mistakes.\n"
+        "budget bogo_month: paced over the month\nbudget hamburg_week: paced over the week\n",
     )
     assert encore(home, "policy").output == "serving: business as usual\n"
 

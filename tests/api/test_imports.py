@@ -35,16 +35,19 @@ def test_a_server_decides_without_anything_heavy(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from decision.api import create_app
+from decision.flow.keys import create_key
 from decision.programme.template import write_template
-from decision.wiring import Home, Shop
+from decision.stages.keys import Role
+from decision.wiring import Home, Shop, utc_now
 home = Home(Path("."))
 write_template(home.programme_path)
-home.ledger()
+key = create_key("till", role=Role.CHECKOUT, ledger=home.ledger(), actor="tester", now=utc_now())
 loaded = set(sys.modules)
 app = create_app(Shop(home)).test_client()
 order = {{"order_id": "o", "total": {{"amount": "9", "currency": "EUR"}}}}
 body = {{"customer_id": "c", "trigger": "purchase", "order": order}}
-assert app.post("/v1/decisions", json=body).get_json()["recorded"]
+headers = {{"Authorization": f"Bearer {{key}}"}}
+assert app.post("/v1/decisions", json=body, headers=headers).get_json()["recorded"]
 print([m for m in {HEAVY} if m in sys.modules and m not in loaded])
 """
     assert run(code, tmp_path).strip() == "[]"

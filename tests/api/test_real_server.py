@@ -38,6 +38,9 @@ class Server:
 
     def __init__(self, home: Home, port: int | None = None) -> None:
         self.port = port or free_port()
+        ledger = home.ledger()
+        self.key = support.key_in(ledger)
+        ledger.close()
         command = [sys.executable, "-m", "decision.cli", "--home", str(home.root), "serve", "--port", str(self.port)]
         self.log = open(home.root / "server.log", "w+b")  # noqa: SIM115
         self.process = subprocess.Popen(
@@ -49,9 +52,13 @@ class Server:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
         )
 
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
+
     def call(self, path: str, body: object = None, **headers: str) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
+        headers = self.headers | {k.replace("_", "-"): v for k, v in headers.items()}
         with urlopen(Request(f"http://127.0.0.1:{self.port}{path}", data, headers), timeout=SECONDS) as response:
             return json.load(response)
 
@@ -142,7 +149,7 @@ def test_a_day_of_a_server(home: Home) -> None:
         caught.value.close()
 
         in_chunks = HTTPConnection("127.0.0.1", server.port, timeout=SECONDS)
-        in_chunks.request("POST", "/v1/decisions", iter([b" " * 10_000] * 20), {"Content-Type": "application/json"})
+        in_chunks.request("POST", "/v1/decisions", iter([b" " * 10_000] * 20), server.headers)
         assert in_chunks.getresponse().status == 413
         in_chunks.close()
 

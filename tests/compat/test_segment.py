@@ -48,7 +48,7 @@ def ledger(home: Home, server: Server) -> Iterator[SqliteLedger]:
 def segment(server: Server, **changes: Any) -> Client:
     mistakes: list[object] = []
     client = Client(
-        "write-key",
+        server.key,
         host=f"http://127.0.0.1:{server.port}",
         max_retries=0,
         on_error=lambda error, _: mistakes.append(error),
@@ -144,7 +144,8 @@ def test_a_wrong_clock_is_put_right() -> None:
 
 def test_the_page_works_as_written(server: Server, ledger: SqliteLedger) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    exec(code.replace("http://127.0.0.1:8080", f"http://127.0.0.1:{server.port}"), {})
+    here = code.replace("http://127.0.0.1:8080", f"http://127.0.0.1:{server.port}").replace("encore_…", server.key)
+    exec(here, {})
     known = ledger.customer("C-1001")
     assert (known.orders, known.consented("email"), known.consented("sms")) == (1, True, False)
 

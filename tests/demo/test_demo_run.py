@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from decision.stages.groups import assign
 from decision.wiring import Home, Shop, utc_now
 from experiments.demo import history
 from experiments.demo.commands import _where
+from experiments.demo.key import own_key
 from experiments.shop import PROGRAMME
 from tests import support
 
@@ -64,7 +66,11 @@ def promoted(home: Home) -> Home:
 
 def curls(home: Home) -> list[list[str]]:
     """Return the commands that the demo tells to try, as a shell would split them."""
-    return [shlex.split(line) for line in _where(home, BASE, PAGES).splitlines() if "curl" in line]
+    return [shlex.split(line) for line in _where(home, BASE, PAGES, own_key(home)).splitlines() if "curl" in line]
+
+
+def headers_of(command: list[str]) -> dict[str, str]:
+    return dict(value.split(": ", 1) for option, value in pairwise(command) if option == "-H")
 
 
 def body_of(command: list[str]) -> bytes:
@@ -72,7 +78,7 @@ def body_of(command: list[str]) -> bytes:
 
 
 def test_three_commands_are_told_and_where_everything_is(home: Home) -> None:
-    text = _where(home, BASE, PAGES)
+    text = _where(home, BASE, PAGES, own_key(home))
     assert "simulated" in text.splitlines()[1]
     for place in (BASE, f"{BASE}/docs", PAGES, str(home.root / "logs")):
         assert place in text
@@ -105,14 +111,15 @@ def test_the_policy_decides_for_the_customer_in_the_example(home: Home) -> None:
 
 def test_the_examples_work_in_order_and_again(home: Home) -> None:
     """Against the application itself; a second start prints the same question, which then gets the same answer."""
+    ask, why, tell = curls(home)
     shop = Shop(home)
     client = create_app(shop).test_client()
-    ask, why, tell = curls(home)
-    headers = dict(word.split(": ", 1) for word in ask if word.startswith("Content-Type"))
+    headers = headers_of(ask)
+    assert headers.keys() == {"Authorization", "Content-Type"}
     first = client.post("/v1/decisions", data=body_of(ask), headers=headers)
     assert first.status_code == 200
-    assert client.get(why[2].removeprefix(BASE)).json["decision_id"] == "first-try"
-    told = client.post("/v1/events", data=body_of(tell), headers=headers)
+    assert client.get(why[2].removeprefix(BASE), headers=headers_of(why)).json["decision_id"] == "first-try"
+    told = client.post("/v1/events", data=body_of(tell), headers=headers_of(tell))
     assert told.status_code == 200
     assert (told.json["accepted"], told.json["rejected"]) == (1, [])
     again = client.post("/v1/decisions", data=body_of(curls(home)[0]), headers=headers)
@@ -315,3 +322,16 @@ def test_a_service_that_dies_ends_the_demo(running: Demo) -> None:
     os.killpg(service, signal.SIGKILL)
     assert running.process.wait(timeout=20.0) == 1
     assert members(running.started) == set()
+
+
+def test_the_key_is_the_same_at_every_start_until_it_is_revoked(home: Home) -> None:
+    key, path = own_key(home), home.root / "make-run.key"
+    assert own_key(home) == key
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert f"'Authorization: Bearer {key}'" in _where(home, BASE, PAGES, key)
+    home.ledger().revoke_key(key[7:15], actor="tester", now=NOW)
+    path.chmod(0o644)
+    other = own_key(home)
+    assert other != key
+    assert (own_key(home), path.stat().st_mode & 0o777) == (other, 0o600)
+    assert [act.act for act in home.ledger().acts()] == ["key created", "key revoked", "key created"]

@@ -203,3 +203,49 @@ def test_control_alone_can_be_learned_or_refused(learner: Learner) -> None:
     except NotEnoughData:
         return
     assert odds.shape == (1_000, 1)
+
+
+# Effects of the size that a shop sees: a prior that shrinks them a little must still cover them.
+MILD = np.array([0.1, 0.25, 0.25, -0.05])
+
+
+def mild(n: int, *, seed: int) -> Trial:
+    """Rows of a world with small effects; two of each customer."""
+    drawn = draw(n, seed=seed)
+    truth = sigmoid(-1.0 + np.array([0.0, 0.2, 0.2, 0.05]) + drawn.rows.x[:, [0]] * MILD)
+    outcome = (np.random.default_rng([seed, 1]).random(n) < truth[np.arange(n), drawn.rows.action]).astype(float)
+    return Trial(replace(drawn.rows, outcome=outcome, customer=np.arange(n) // 2), truth)
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say(learner: Learner) -> None:
+    """Of the odds and of the uplift; loosely: forests average over customers who differ, and a dozen refits are few."""
+    odds_inside, uplift_inside = [], []
+    for seed in (31, 32):
+        trial = mild(2_000, seed=seed)
+        found = learner.fit(trial.rows, seed=1)
+        x, truth = trial.rows.x[:150], trial.truth[:150]
+        if learner.complexity == 0:
+            truth = np.broadcast_to(trial.truth.mean(axis=0), truth.shape)
+        odds = found.predict(x, in_sample=True)
+        uncertainty = found.uncertainty(x)
+        off = np.abs(np.log(odds / (1.0 - odds)) - np.log(truth / (1.0 - truth)))
+        odds_inside.append((off < 1.96 * uncertainty.deviation).mean())
+        reach = 1.96 * uncertainty.of_gain(odds, np.ones_like(odds))
+        assert not reach[:, 0].any()
+        missed = np.abs((odds - odds[:, :1]) - (truth - truth[:, :1]))
+        uplift_inside.append((missed < reach)[:, 1:].mean())
+    assert np.mean(odds_inside) > 0.65
+    assert np.mean(uplift_inside) > 0.65
+
+
+def test_more_rows_make_it_surer(learner: Learner) -> None:
+    x = FRESH.rows.x[:50]
+    few, many = (learner.fit(mild(n, seed=33).rows, seed=1).uncertainty(x) for n in (1_500, 6_000))
+    for uncertainty in (few, many):
+        assert uncertainty.deviation.shape == uncertainty.with_control.shape == (50, len(ACTIONS))
+        assert np.isfinite(uncertainty.deviation).all()
+        assert np.isfinite(uncertainty.with_control).all()
+        assert (uncertainty.deviation > 0.0).all()
+        np.testing.assert_allclose(uncertainty.with_control[:, 0], uncertainty.deviation[:, 0] ** 2)
+    # Four times the rows halve a deviation; trees that grow with the rows gain less.
+    assert many.deviation.mean() < 0.85 * few.deviation.mean()

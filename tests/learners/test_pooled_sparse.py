@@ -13,7 +13,7 @@ from experiments.learners.base import Rows
 from experiments.learners.basis import Basis
 from experiments.learners.pooled_linear import PooledLinear
 from experiments.learners.pooled_sparse import PooledSparse, SparseFit, blocks_of
-from experiments.learners.sparse import _derivatives
+from experiments.learners.sparse import _curvature, _gradient
 
 ACTIONS = ("control", "discount@email", "discount@sms", "bogo@email")
 FEATURES = ActionFeatures([action_named(a) for a in ACTIONS], 3)
@@ -54,7 +54,7 @@ def test_the_derivatives_are_those_of_the_explicit_design() -> None:
     p = sigmoid(design @ fit.weights[here])
     columns = fit.basis.columns(of.x)
     parts = [(columns[of.action == k], of.outcome[of.action == k]) for k in range(len(ACTIONS))]
-    gradient, curvature = _derivatives(parts, fit.blocks.codes, fit.weights, here)
+    gradient, curvature = (f(parts, fit.blocks.codes, fit.weights, here) for f in (_gradient, _curvature))
     np.testing.assert_allclose(gradient, design.T @ (of.outcome - p), atol=1e-9)
     np.testing.assert_allclose(curvature, (design * (p * (1 - p))[:, None]).T @ design, atol=1e-9)
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from decision.errors import Conflict
-from decision.ledger.base import Ledger, PosteriorRecord, Promotion, Rewarded, Settlement
+from decision.errors import Conflict, LedgerError, NotFound
+from decision.ledger.base import Act, Ledger, PosteriorRecord, PriceRecord, Promotion, Rewarded, Settlement
 from decision.records import (
     CONTROL,
     Consent,
@@ -21,7 +21,9 @@ from decision.records import (
     RewardStatus,
 )
 from decision.stages.guardrails import Used
-from tests.support import DAY, NOW, SECOND, bought, decided, outcome, refunded
+from decision.stages.keys import ApiKey, Role
+from decision.stages.pacing import Price
+from tests.support import DAY, NOW, SECOND, bought, decided, micros, outcome, refunded
 
 FULL = Decision(
     decision_id="d-full",
@@ -355,6 +357,17 @@ def test_beliefs_are_appended(ledger: Ledger) -> None:
     assert ledger.posterior("v1", after=latest.sequence - 1) == latest
 
 
+def test_prices_are_appended_and_the_latest_is_in_force(ledger: Ledger) -> None:
+    assert ledger.shadow_price("a") is None
+    first = PriceRecord("a|2026-03-01", NOW, Price(0.5, 0.0), Used(micros(12.5), 3))
+    other = PriceRecord("ab|2026-03-04", NOW + DAY, Price(0.1, 7.25), Used())
+    ledger.record_shadow_prices([first, other])
+    assert (ledger.shadow_price("a"), ledger.shadow_price("ab")) == (first, other)
+    later = replace(first, budget_key="a|2026-04-01", price=Price(1 / 3, 0.0))
+    ledger.record_shadow_prices([later])
+    assert (ledger.shadow_price("a"), ledger.shadow_price("ab")) == (later, other)
+
+
 def test_promotions_come_back_in_order(ledger: Ledger) -> None:
     assert ledger.promotions() == []
     changes = [
@@ -378,3 +391,50 @@ def test_counts_and_rows_for_export(ledger: Ledger) -> None:
     assert (row["decision_id"], row["propensity"], row["action_id"]) == ("d-1", 0.5, "discount@on_page")
     assert next(ledger.rows("outcomes"))["name"] == "Order Completed"
     assert next(ledger.rows("rewards"))["revenue_micros"] == 50_000_000
+
+
+KEY = ApiKey("abcdefgh", "till 7", Role.CHECKOUT, "5" * 64, NOW)
+
+
+def test_keys_come_back_as_they_were_and_end_once(ledger: Ledger) -> None:
+    assert ledger.api_keys() == []
+    later = replace(KEY, key_id="aaaaaaaa", created_at=NOW + SECOND, role=Role.ADMIN)
+    for key in (KEY, later):
+        ledger.record_key(key, actor="anna")
+    assert ledger.api_keys() == [KEY, later]
+    assert ledger.revoke_key(KEY.key_id, actor="bert", now=NOW + DAY) == KEY
+    ended = replace(KEY, revoked_at=NOW + DAY)
+    assert ledger.api_keys() == [ended, later]
+    assert ledger.revoke_key(KEY.key_id, actor="bert", now=NOW + 2 * DAY) == ended
+    assert ledger.api_keys() == [ended, later]
+    detail = {"key": "abcdefgh", "name": "till 7", "role": "checkout"}
+    assert ledger.acts() == [
+        Act(NOW, "anna", "key created", detail),
+        Act(NOW + SECOND, "anna", "key created", detail | {"key": "aaaaaaaa", "role": "admin"}),
+        Act(NOW + DAY, "bert", "key revoked", detail),
+    ]
+
+
+def test_what_was_not_done_is_not_in_the_audit_log(ledger: Ledger) -> None:
+    ledger.record_key(KEY, actor="anna")
+    with pytest.raises(LedgerError):
+        ledger.record_key(replace(KEY, name="another"), actor="anna")
+    with pytest.raises(NotFound, match="'zzzzzzzz'"):
+        ledger.revoke_key("zzzzzzzz", actor="anna", now=NOW)
+    assert ledger.api_keys() == [KEY]
+    assert len(ledger.acts()) == 1
+
+
+def test_a_change_of_champion_is_an_act_of_who_made_it(ledger: Ledger) -> None:
+    ledger.record_promotion(Promotion("v1", "promote", "forced: a hunch", ("Keep.",), NOW), actor="anna")
+    ledger.record_promotion(Promotion("none", "rollback", "worse", (), NOW + DAY))
+    assert ledger.acts() == [
+        Act(NOW, "anna", "promote", {"bundle": "v1", "reason": "forced: a hunch"}),
+        Act(NOW + DAY, "encore", "rollback", {"bundle": "none", "reason": "worse"}),
+    ]
+
+
+def test_an_act_comes_back_as_it_was(ledger: Ledger) -> None:
+    act = Act(NOW + timedelta(microseconds=1), "ünï", "upgrade", {"steps": "m004"})
+    ledger.record_act(act)
+    assert ledger.acts() == [act]

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from decision.ledger.sqlite import SqliteLedger
 from decision.locks import FileLock
 from decision.records import Consent, Customer
 from decision.wiring import Home
+from tests import support
 from tests.support import NOW, bought, decided
 
 WRITER = """
@@ -105,6 +107,18 @@ def test_an_upgrade_counts_each_order_once(tmp_path: Path, monkeypatch: pytest.M
     ledger = SqliteLedger.create(path)
     first = datetime(1970, 1, 1, microsecond=7, tzinfo=UTC)
     assert ledger.customer("c-1") == Customer("c-1", 1, 1, 45, first, first, {"sms": Consent(False, first)})
+    ledger.close()
+
+
+def test_a_ledger_from_before_prices_gets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ledger.db"
+    with monkeypatch.context() as then:
+        then.setattr(migrations, "STEPS", migrations.STEPS[: migrations.STEPS.index("m004_shadow_prices")])
+        migrations.migrate(path)
+    with pytest.raises(LedgerError, match="encore upgrade"):
+        SqliteLedger(path)
+    ledger = SqliteLedger.create(path)
+    assert ledger.shadow_price("month") is None
     ledger.close()
 
 
@@ -250,3 +264,31 @@ def test_a_writer_that_is_stopped_holds_up_no_reader(ledger: SqliteLedger) -> No
         db.execute("INSERT INTO cursors VALUES ('x', 1)")
         assert pool.submit(ledger.decision, "d-1").result(timeout=5) == decided()
         assert pool.submit(ledger.cursor, "x").result(timeout=5) == 0
+
+
+def test_a_ledger_from_before_there_were_keys_gets_room_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.db"
+    with monkeypatch.context() as then:
+        steps = tuple(takewhile(lambda step: not step.endswith("keys_and_audit"), migrations.STEPS))
+        for room in (migrations, sqlite):
+            then.setattr(room, "STEPS", steps)
+        old = SqliteLedger.create(path)
+        old.record_decision(decided(), (), seen_version=0)
+        old.close()
+    assert migrations.missing(path)[0].endswith("keys_and_audit")
+    with pytest.raises(LedgerError, match="encore upgrade"):
+        SqliteLedger(path)
+    ledger = SqliteLedger.create(path)
+    assert migrations.missing(path) == []
+    assert (ledger.decision("d-1"), ledger.api_keys(), ledger.acts()) == (decided(), [], [])
+    ledger.close()
+
+
+def test_the_files_of_a_ledger_hold_no_secret(ledger: SqliteLedger) -> None:
+    text = support.key_in(ledger, name="the till")
+    files = b"".join(path.read_bytes() for path in ledger.path.parent.iterdir())
+    assert b"the till" in files
+    assert text[7:15].encode() in files
+    assert text[16:].encode() not in files

@@ -1,12 +1,23 @@
 """The gate promotes a challenger without a gain at most once in twenty, and finds one with a gain."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from decision.errors import InvalidInput
-from experiments.off_policy import GateRules, Reason, Rounds, Verdict, cross_fit, folds_by_customer, judge
+from decision.errors import InvalidInput, NotEnoughData
+from experiments.off_policy import (
+    Evidence,
+    GateRules,
+    Reason,
+    Rounds,
+    Verdict,
+    cross_fit,
+    folds_by_customer,
+    judge,
+    judge_stream,
+)
 
 FLOOR = 0.03
 
@@ -195,3 +206,31 @@ def test_a_challenger_that_shares_the_models_mistakes_is_not_promoted_for_them()
         promoted += judge(rounds, logging, in_sample=False, rules=GateRules(min_effective_rewards=0)).promote
     # 5 % of 200 with a Monte-Carlo error of 1.5 points.
     assert promoted / replicates <= 0.08
+
+
+def test_a_log_in_parts_is_judged_as_the_whole() -> None:
+    """Whatever the parts, and though each customer's rounds lie in several of them."""
+    rng = np.random.default_rng(5)
+    n, k = 5_000, 4
+    target, champion = rng.dirichlet(np.ones(k), size=n), np.full((n, k), 1 / k)
+    rounds = Rounds(rng.integers(k, size=n), rng.exponential(size=n), np.full(n, 1 / k), target, rng.random((n, k)))
+    customers = np.array([f"c-{i}" for i in rng.integers(700, size=n)])
+    for cluster in (None, customers):
+        whole = judge(rounds, champion, in_sample=False, cluster=cluster)
+        ends = [0, 1, 10, 1_700, 1_701, n]
+        places = [np.arange(first, last) for first, last in pairwise(ends)]
+        parts = (
+            Evidence.of(rounds.take(at), champion[at], cluster=None if cluster is None else cluster[at])
+            for at in places
+        )
+        found = judge_stream(parts, in_sample=False)
+        assert found.contrast.clusters == (n if cluster is None else len(set(customers)))
+        assert found.reasons == whole.reasons
+        for mine, full in ((found.contrast, whole.contrast), (found.overlap, whole.overlap)):
+            for field in fields(full):
+                assert getattr(mine, field.name) == pytest.approx(getattr(full, field.name), rel=1e-9), field.name
+
+
+def test_no_part_is_not_enough_data() -> None:
+    with pytest.raises(NotEnoughData):
+        judge_stream((), in_sample=False)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from decision.policies.belief import CLEAR, Belief
+from decision.policies.belief import CLEAR, FIRST, TAILS, Belief, Prior
 from decision.policies.posterior import Posterior, sigmoid
 from decision.records import FloatArray
 
@@ -30,7 +30,7 @@ def learned(
     batches: list[tuple[FloatArray, FloatArray, FloatArray]], belief: Belief | None = None
 ) -> tuple[Belief, int]:
     """Return the belief after batches, and how often the recent memory took over."""
-    belief = belief or Belief.start(Posterior.prior(VARIANCE), VARIANCE)
+    belief = belief or Belief.start(Posterior.prior(VARIANCE), Prior.normal(VARIANCE))
     taken = 0
     for batch in batches:
         before = belief
@@ -82,7 +82,7 @@ def test_after_a_change_it_explores_again() -> None:
 
 
 def test_nothing_new_changes_nothing() -> None:
-    belief = Belief.start(Posterior.prior(VARIANCE), VARIANCE)
+    belief = Belief.start(Posterior.prior(VARIANCE), Prior.normal(VARIANCE))
     assert belief.updated(np.zeros((0, P)), np.zeros(0), np.zeros(0)) is belief
     assert CLEAR > 0
 
@@ -125,3 +125,56 @@ def test_what_is_hardly_seen_teaches_hardly_anything() -> None:
     found = prior.updated(design, offset, np.zeros(BATCH), seen=np.full(BATCH, 0.02))
     np.testing.assert_allclose(found.precision, prior.precision, atol=0.5)
     assert np.abs(found.mean).max() < 0.05
+
+
+def few(weights: int = P) -> Prior:
+    return Prior(np.full(weights, 0.1**2), np.ones(weights, dtype=bool))
+
+
+def test_another_prior_is_as_if_it_had_been_there_from_the_start() -> None:
+    """Exactly where outcomes are worth a Gaussian likelihood, as in the posterior's own approximation."""
+    rng = np.random.default_rng(1)
+    root, pull = rng.normal(size=(P, P)), rng.normal(size=P)
+    curvature, before, after = root @ root.T, np.full(P, 0.09), rng.uniform(0.01, 1.0, P)
+    learned_so = Posterior(np.linalg.solve(curvature + np.diag(1 / before), pull), curvature + np.diag(1 / before), 7)
+    found = learned_so.under(after, before=before)
+    np.testing.assert_allclose(found.precision, curvature + np.diag(1 / after), rtol=1e-12)
+    np.testing.assert_allclose(found.mean, np.linalg.solve(curvature + np.diag(1 / after), pull), rtol=1e-9)
+    assert found.n == 7
+
+
+def test_where_few_weights_are_large_they_are_told_from_the_others() -> None:
+    """The large one is shrunk less and the others more than under one normal prior for all."""
+    weights = np.zeros(20)
+    weights[3] = 0.8
+    batches = []
+    for seed in range(30):
+        rng = np.random.default_rng([seed, 5])
+        design, offset = rng.normal(size=(BATCH, 20)), np.full(BATCH, -1.0)
+        batches.append((design, offset, (rng.random(BATCH) < sigmoid(offset + design @ weights)).astype(float)))
+    start = Posterior.prior(few(20).variance)
+    sparse, _ = learned(batches, Belief.start(start, few(20)))
+    normal, _ = learned(batches, Belief.start(start, Prior.normal(few(20).variance)))
+    assert abs(sparse.lasting.mean[3] - 0.8) < abs(normal.lasting.mean[3] - 0.8)
+    assert np.abs(np.delete(sparse.lasting.mean, 3)).sum() < np.abs(np.delete(normal.lasting.mean, 3)).sum()
+    assert sparse.variance[3] > 5 * np.delete(sparse.variance, 3).max()
+
+
+def test_variances_are_where_expectation_maximisation_leads() -> None:
+    """Close to a fixed point after many outcomes; marked weights alone are moved."""
+    prior = Prior(np.full(P, 0.1**2), np.arange(P) >= 3)
+    belief, _ = learned(stream(4, 30, weights=truth(4)), Belief.start(Posterior.prior(prior.variance), prior))
+    second = belief.lasting.mean**2 + np.diag(np.linalg.inv(belief.lasting.precision))
+    expected = (second + TAILS * prior.variance) / (1 + TAILS)
+    np.testing.assert_array_equal(belief.variance[:3], prior.variance[:3])
+    np.testing.assert_allclose(belief.variance[3:], expected[3:], rtol=0.15)
+
+
+def test_variances_are_learned_seldomer_the_more_is_known() -> None:
+    belief, at = Belief.start(Posterior.prior(few().variance), few()), []
+    for batch in stream(6, 40, weights=truth(6)):
+        belief = belief.updated(*batch)
+        if belief.revised == belief.seen:
+            at.append(belief.seen)
+    assert at[0] == FIRST
+    assert at == [300, 400, 600, 800, 1100, 1500, 2000, 2600, 3400]

@@ -156,6 +156,7 @@ ADDED: list[tuple[str, ...]] = [
         "expected one of day, week, month, programme",
     ),
     ('[budgets.b]\noffer = "shipping"\n', "[budgets.b]", "expected an `amount` or a `count`"),
+    ('[budgets.b]\noffer = "shipping"\ncount = 3\npacing = "no"', "pacing", "expected true or false"),
     ('[budgets.b]\noffer = "shiping"\ncount = 3', "offer", "did you mean 'shipping'?"),
     ("[budgets.b]\noffer = \"shipping\"\ncount = 3\nstore = 'rome'", "store", "unknown store 'rome'"),
     ('[budgets."b|c"]\noffer = "shipping"\ncount = 3', "[budgets", "a name without"),

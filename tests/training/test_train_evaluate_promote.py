@@ -26,7 +26,7 @@ from decision.flow.promotion import promote
 from decision.ledger.base import Promotion, Rewarded
 from decision.records import action_named
 from decision.serving import champion_from
-from decision.wiring import Home
+from decision.wiring import Home, system_user
 from experiments import tracking
 from experiments.challenger import Settings
 from experiments.dataset import read_dataset
@@ -338,6 +338,17 @@ def test_force_promotes_and_the_reason_is_kept(story: Shop) -> None:
     assert promotion.reason == "forced: the greedy one is for a demonstration"
     assert promotion.verdict[0] == "Keep the champion."
     assert story.said["champion after force"] == second
+
+
+def test_each_change_of_champion_is_an_act_of_who_made_it(story: Shop) -> None:
+    first, second = story.home.bundles.versions()
+    acts = [act for act in story.home.ledger().acts() if act.act != "upgrade"]
+    assert [(act.actor, act.act, act.detail["bundle"]) for act in acts] == [
+        (system_user(), "promote", first),
+        (system_user(), "promote", second),
+        (system_user(), "rollback", first),
+    ]
+    assert acts[1].detail["reason"] == "forced: the greedy one is for a demonstration"
 
 
 def test_rollback_brings_the_earlier_champion_back_in_the_ledger_and_in_mlflow(story: Shop) -> None:

@@ -12,12 +12,14 @@ import msgspec
 from flask import Blueprint, Response, abort, request
 
 from decision.api import parsing
+from decision.api.auth import open_to
 from decision.api.compat import segment_names
 from decision.api.problem import answer
 from decision.api.schemas import RejectedEvent
 from decision.errors import InvalidInput
 from decision.flow.observe import Event, observe
 from decision.stages.events import SUBSCRIBED, UNSUBSCRIBED
+from decision.stages.keys import Role
 from decision.wiring import Shop, utc_now
 
 # Segment's own limit of a batch is 500 KB.
@@ -80,6 +82,7 @@ def blueprint(shop: Shop) -> Blueprint:
     routes = Blueprint("segment", __name__)
 
     @routes.post("/v1/batch")
+    @open_to(Role.CHECKOUT)
     def post_batch() -> Response:
         parcel = parsing.decode(_body(), _many)
         if len(parcel.batch) > BATCH_LIMIT:
@@ -91,10 +94,12 @@ def blueprint(shop: Shop) -> Blueprint:
         return answer(_receive(shop, parcel.batch, "", sent_at=parcel.sent_at, root="$.batch[{}]"))
 
     @routes.post("/v1/track")
+    @open_to(Role.CHECKOUT)
     def post_track() -> Response:
         return answer(_receive(shop, [msgspec.Raw(_body())], "track", sent_at=None, root="$"))
 
     @routes.post("/v1/identify")
+    @open_to(Role.CHECKOUT)
     def post_identify() -> Response:
         return answer(_receive(shop, [msgspec.Raw(_body())], "identify", sent_at=None, root="$"))
 

@@ -1,4 +1,11 @@
-"""Vowpal Wabbit's cb_explore_adf: actions are described by offer and channel, crossed with the customer."""
+"""Vowpal Wabbit's cb_explore_adf: actions are described by offer and channel, crossed with the customer.
+
+Tried over 20,000 late decisions on seeds 100 to 102, none of which a table reports; mean regret in % of random's, all
+with squarecb and coin: as here 67.3 (57.0 to 79.4); without `-q xc` 63.3, with gamma 20 besides 70.6; payoffs divided
+by 100 68.2. On seed 100 alone, where this gets 79.4: gamma 20 66.7, gamma 500 69.0, `--cubic xoc` 73.8, payoffs divided
+by 10 105.5; without coin 82.6 (`-l 0.05`) and 97.5 (`-l 0.01 --power_t 0`); epsilon 2 % with coin 100.2. Seeds differ
+more than settings, so the setting stayed. Bag, cover, rnd, softmax and doubly robust costs were not tried.
+"""
 
 from __future__ import annotations
 
