@@ -15,7 +15,6 @@ from decision.stages.keys import Role
 from decision.wiring import Shop, utc_now
 
 BODY_LIMIT = 1024 * 1024
-BATCH_LIMIT = 1_000
 
 
 class EventBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,12 +44,7 @@ def blueprint(shop: Shop) -> Blueprint:
         body = parsing.body_of(request, limit=BODY_LIMIT)
         is_batch = "batch" in parsing.decode(body, _loose)
         raw = parsing.decode(body, _many).batch if is_batch else [msgspec.Raw(body)]
-        if len(raw) > BATCH_LIMIT:
-            raise InvalidInput(
-                f"Expected at most {BATCH_LIMIT} events at $.batch, found {len(raw)}.",
-                hint="Send several batches.",
-                pointer="$.batch",
-            )
+        parsing.check_batch(len(raw), what="events")
         pointers = [f"$.batch[{place}]" for place in range(len(raw))] if is_batch else ["$"]
         receipt = observe(
             [_event(one, pointer) for one, pointer in zip(raw, pointers, strict=True)],

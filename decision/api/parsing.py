@@ -13,6 +13,7 @@ from decision.api.problem import BadJson
 from decision.errors import InvalidInput
 
 T = TypeVar("T")
+BATCH_LIMIT = 1_000
 # Bytes that are no UTF-8 inside a text come as Python's own error.
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -57,6 +58,16 @@ def body_of(request: Request, *, limit: int) -> bytes:
     if len(body) > limit or (request.content_length or 0) > limit:
         abort(413, f"Expected a body of at most {limit:,} bytes, found a larger one.")
     return body
+
+
+def check_batch(size: int, *, what: str) -> None:
+    """Raise `InvalidInput` for a batch of more than a thousand; `what` says of what."""
+    if size > BATCH_LIMIT:
+        raise InvalidInput(
+            f"Expected at most {BATCH_LIMIT} {what} at $.batch, found {size}.",
+            hint="Send several batches.",
+            pointer="$.batch",
+        )
 
 
 def idempotency_key(header: str | None) -> str | None:

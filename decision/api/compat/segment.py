@@ -24,7 +24,6 @@ from decision.wiring import Shop, utc_now
 
 # Segment's own limit of a batch is 500 KB.
 BODY_LIMIT = 512 * 1024
-BATCH_LIMIT = 1_000
 
 
 class SegmentMessage(msgspec.Struct, frozen=True, rename="camel"):
@@ -85,12 +84,7 @@ def blueprint(shop: Shop) -> Blueprint:
     @open_to(Role.CHECKOUT)
     def post_batch() -> Response:
         parcel = parsing.decode(_body(), _many)
-        if len(parcel.batch) > BATCH_LIMIT:
-            raise InvalidInput(
-                f"Expected at most {BATCH_LIMIT} calls at $.batch, found {len(parcel.batch)}.",
-                hint="Send several batches.",
-                pointer="$.batch",
-            )
+        parsing.check_batch(len(parcel.batch), what="calls")
         return answer(_receive(shop, parcel.batch, "", sent_at=parcel.sent_at, root="$.batch[{}]"))
 
     @routes.post("/v1/track")
