@@ -50,8 +50,8 @@ class Champion:
         context: Mapping[str, ContextValue],
     ) -> Valued:
         """Return what is foreseen for those of the allowed actions that the bundle was trained with."""
-        known = tuple(action.action_id in self.index for action in allowed)
-        actions = [action for action, is_known in zip(allowed, known, strict=True) if is_known]
+        known = tuple([action.action_id in self.index for action in allowed])
+        actions = allowed if all(known) else [a for a, is_known in zip(allowed, known, strict=True) if is_known]
         features = self.encoder.encode(context)
         index = np.array([self.index[action.action_id] for action in actions])
         components = self.model.predict(features, index)

@@ -179,14 +179,14 @@ class UpliftModel:
 
     def predict(self, x: FloatArray, index: IntArray) -> Components:
         """Return the components of the actions `index` [K'] for a context vector of shape [D]."""
-        repurchase = self.repurchase.predict(x)[index]
-        visit = repurchase if self.visit is None else self.visit.predict(x)[index]
-        log_basket = self.basket[index, 0] + self.basket[index, 1:] @ x
+        repurchase = self.repurchase.predict(x).take(index)
+        visit = repurchase if self.visit is None else self.visit.predict(x).take(index)
+        log_basket = (self.basket[:, 0] + self.basket[:, 1:] @ x).take(index)
         return Components(
             visit=visit,
             repurchase=repurchase,
             basket=_within(np.exp(_within(log_basket, -20.0, 20.0)) * self.smear, *self.basket_range),
-            redemption=self.redemption[index],
+            redemption=self.redemption.take(index),
         )
 
 

@@ -78,17 +78,17 @@ def propose(
     refusal = eligibility.assess(request, customer, programme.eligibility)
     group = groups.assign(request.customer_id, salt=programme.salt, shares=programme.shares)
     champion = serving.champion if group is Group.POLICY else None
+    purse = guardrails.Purse(programme, store=request.store, basket_micros=request.order.total_micros, now=now)
     situation = guardrails.Situation(
         request=request,
         customer=customer,
         now=now,
-        used=ledger.used(programme.budget_keys(now).values()),
+        used=ledger.used(purse.keys),
         exhausted=exhausted,
-        basket_micros=request.order.total_micros,
         catalogue=champion.index if champion else None,
     )
     untreated = refusal is not None or group is Group.HOLDOUT
-    allowed, rejected = ((CONTROL_ACTION,), ()) if untreated else guardrails.apply(programme, situation)
+    allowed, rejected = ((CONTROL_ACTION,), ()) if untreated else guardrails.apply(programme, situation, purse)
     facts = context.build(request, customer, programme=programme, now=now)
     valued = serving.value(allowed, facts, request.store)
     policy, floor = serving.policy_of(group)
@@ -126,9 +126,4 @@ def propose(
         promise=explanation.promise(action, programme),
         window_ends_at=programme.window_ends_at(now),
     )
-    store, basket = request.store, request.order.total_micros
-    return Proposal(
-        decision,
-        taken=guardrails.reservations(programme, action, store=store, basket_micros=basket, now=now),
-        at_stake=guardrails.at_stake(programme, allowed, store=store, basket_micros=basket, now=now),
-    )
+    return Proposal(decision, taken=purse.dearest((action,)), at_stake=purse.dearest(allowed))

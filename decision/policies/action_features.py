@@ -65,6 +65,27 @@ class ActionFeatures:
         by_channel = (channels[:, :, None] * x[:, None, :]).reshape(n, -1)
         return np.hstack([np.ones((n, 1)), x, offers, channels, self.pairs[index], by_offer, by_channel])
 
+    def parts(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return designs as sums of the G parts that actions share (all, offers, channels), and their own.
+
+        In context x, z = (1, x), the design of action k is `members[k] @ (z @ lifts) + own[k]`: `members` [K, G] says
+        which parts it has, `lifts` [1 + D, G, P] turns z into them, `own` [K, P] is that of its pair.
+        """
+        k, o, c = len(self.offers), self.offers.shape[1], self.channels.shape[1]
+        members = np.hstack([np.ones((k, 1)), self.offers, self.channels])
+        base, base_x, offers, channels, pairs, offer_x, channel_x = np.cumsum((0, *self._sizes))[:-1]
+        starts = [(base, base_x)]
+        starts += [(offers + j, offer_x + j * self.width) for j in range(o)]
+        starts += [(channels + j, channel_x + j * self.width) for j in range(c)]
+        lifts = np.zeros((1 + self.width, len(starts), self.size))
+        facts = np.arange(self.width)
+        for part, (alone, by_x) in enumerate(starts):
+            lifts[0, part, alone] = 1.0
+            lifts[1 + facts, part, by_x + facts] = 1.0
+        own = np.zeros((k, self.size))
+        own[:, pairs:offer_x] = self.pairs
+        return members, lifts, own
+
     def prior(self, scales: PriorScales) -> Prior:
         """Return the prior of each feature's weight: of what facts change about actions, few weights are large."""
         sizes, of_context = self._sizes, (False, False, False, False, False, True, True)

@@ -5,19 +5,26 @@ Log-odds of a repurchase = the uplift model's + w . features(action, context), w
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from decision.policies.action_features import ActionFeatures
 from decision.policies.base import Outlook, Policy
 from decision.policies.posterior import Posterior, logit, sigmoid
 from decision.records import FloatArray
 
+_ONE = np.ones(1)
+
 
 class Bandit(Policy):
     """Prior mean from the uplift model, residual from the posterior."""
 
-    def __init__(self, features: ActionFeatures, posterior: Posterior, *, width: float = 1.0) -> None:
-        """`width` is how many of the belief's standard deviations `_spread` holds.
+    def __init__(
+        self, features: ActionFeatures, posterior: Posterior, *, width: float = 1.0, single: bool = False
+    ) -> None:
+        """`width` is how many of the belief's standard deviations `_spread` holds, in `single` precision or double.
 
         Raises
         ------
@@ -27,10 +34,14 @@ class Bandit(Policy):
         self.posterior = posterior
         # The precision's triangular root turns into one of the covariance without inverting twice.
         root = width * np.linalg.inv(np.linalg.cholesky(posterior.precision)).T
-        # Features are linear in z = (1, x), so both products are made once, for every action: [1 + D, K (x P)].
-        lift = _lift(features)
-        self._means = lift @ posterior.mean
-        self._roots = np.ascontiguousarray((lift @ root).reshape(len(lift), -1))
+        # Features are linear in z = (1, x) and sums of few parts, so that products are made once, for the parts.
+        members, lifts, own = features.parts()
+        self._means = np.tensordot(lifts, posterior.mean, axes=1) @ members.T
+        self._means[0] += own @ posterior.mean
+        real = np.float32 if single else np.float64
+        self._members = members.astype(real)
+        self._roots = (lifts @ root).astype(real).reshape(len(lifts), -1)
+        self._own = (own @ root).astype(real)
 
     def repurchase(self, outlook: Outlook) -> FloatArray:
         """Return the mean odds of a repurchase, shape [K]: the uplift model's, corrected by what was learned."""
@@ -42,12 +53,13 @@ class Bandit(Policy):
 
     def _centre(self, outlook: Outlook) -> FloatArray:
         """Return the mean log-odds of a repurchase, shape [K]."""
-        residual = (_with_one(outlook.features) @ self._means)[outlook.index]
-        return logit(outlook.components.repurchase) + residual
+        residual = (self._means[0] + outlook.features @ self._means[1:])[outlook.index]
+        return np.asarray(logit(outlook.components.repurchase) + residual)
 
-    def _spread(self, outlook: Outlook) -> FloatArray:
+    def _spread(self, outlook: Outlook) -> NDArray[Any]:
         """Return a root of the log-odds' covariance over the whole catalogue, shape [catalogue, P]."""
-        return np.asarray(_with_one(outlook.features) @ self._roots).reshape(len(self.features.offers), -1)
+        z = np.concatenate((_ONE, outlook.features), dtype=self._roots.dtype)
+        return np.asarray(self._members @ (z @ self._roots).reshape(self._members.shape[1], -1) + self._own)
 
 
 def best(values: FloatArray) -> FloatArray:
@@ -58,14 +70,3 @@ def best(values: FloatArray) -> FloatArray:
     top = values == values.max()
     top[1:] &= not top[0]
     return np.asarray(top / top.sum())
-
-
-def _with_one(x: FloatArray) -> FloatArray:
-    return np.concatenate(([1.0], x))
-
-
-def _lift(features: ActionFeatures) -> FloatArray:
-    """Return the array [1 + D, K, P] that turns (1, x) into the design of every action."""
-    every = np.arange(len(features.offers))
-    base = features.design(every, np.zeros(features.width))
-    return np.stack([base, *(features.design(every, unit) - base for unit in np.eye(features.width))])

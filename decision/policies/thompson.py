@@ -5,7 +5,7 @@ draws in which its value is highest. What is sampled and logged is exactly that 
 propensity holds no approximation error with respect to the policy that acted. Thompson (1933).
 
 The belief is computed in double precision. Its draws are worked out in single: an order of magnitude faster, and no
-finer than a millionth is needed to say which of them is worth most.
+finer than that is needed to say which of them is worth most.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from decision.records import FloatArray
 SETTLED = 40
 # Beyond such log-odds the exponential leaves the range of single precision.
 CERTAIN = 80.0
+# What is added to variances: a share of the largest, a hundred times the rounding of single precision, and a little.
+ROUNDING, LEAST_VARIANCE = 1e-5, 1e-9
 
 
 class Thompson(Bandit):
@@ -36,28 +38,27 @@ class Thompson(Bandit):
         `exploration` of them after 40 outcomes per weight: what is left to learn then pays too late (Chapelle and Li
         2011).
         """
-        super().__init__(features, posterior, width=max(exploration, 1.0 - posterior.n / (SETTLED * features.size)))
+        width = max(exploration, 1.0 - posterior.n / (SETTLED * features.size))
+        super().__init__(features, posterior, width=width, single=True)
         normals = np.random.default_rng(seed).standard_normal((draws, len(features.offers)))
+        # A normal and its negative are drawn alike: what is subtracted from the mean need not be turned round.
         self._normals = normals.astype(np.float32)
 
     def distribution(self, situation: Situation) -> FloatArray:
         """Return the share of draws in which each allowed action has the highest value, shape [K]."""
         outlook = situation.foreseen()
-        # In the order of the catalogue, so that the order of the programme changes nothing.
-        order = np.argsort(outlook.index)
-        known = outlook.index[order]
-        spread = self._spread(outlook)[known]
-        covariance = spread @ spread.T
+        spread = self._spread(outlook)
+        covariance = (spread @ spread.T).astype(np.float64)
         # Two actions that differ in nothing the bandit sees would make the root fail by rounding.
-        covariance.flat[:: len(known) + 1] += 1e-9 * max(1.0, float(covariance.max()))
-        root = np.linalg.cholesky(covariance)[np.argsort(order)]
-        normals = self._normals if len(known) == self._normals.shape[1] else self._normals[:, known]
+        covariance.flat[:: len(covariance) + 1] += ROUNDING * float(covariance.max()) + LEAST_VARIANCE
+        # The root of the whole catalogue: what else is allowed changes nothing of an action's draws.
+        root = np.linalg.cholesky(covariance).astype(np.float32)[outlook.index]
         # value = fixed + per_repurchase / (1 + exp(-log-odds)), in place: memory is what takes time.
-        draws = normals @ (-root.T).astype(np.float32)
+        draws = self._normals @ root.T
         draws -= self._centre(outlook).astype(np.float32)
         np.minimum(draws, CERTAIN, out=draws)
         np.exp(draws, out=draws)
         draws += 1.0
         np.divide(outlook.worth.per_repurchase.astype(np.float32), draws, out=draws)
         draws += outlook.worth.fixed.astype(np.float32)
-        return np.bincount(draws.argmax(axis=1), minlength=len(known)) / len(draws)
+        return np.bincount(draws.argmax(axis=1), minlength=len(root)) / len(draws)

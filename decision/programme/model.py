@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from decision.errors import UnknownName
+from decision.money import MICROS
 from decision.records import CONTROL_ACTION, Action, Group
 
 TRIGGERS = ("purchase", "return")
@@ -165,9 +167,12 @@ class Feature:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Programme:
-    """Everything the marketer decides, validated. `digest` is a hash of the file it was read from."""
+    """Everything the marketer decides, validated. `digest` is a hash of the file it was read from.
+
+    It has no slots: what every decision asks of it is worked out once and kept.
+    """
 
     name: str
     currency: str
@@ -228,11 +233,28 @@ class Programme:
         """Return when the reward of a decision is final: window plus the time refunds are waited for."""
         return self.window_ends_at(decided_at) + timedelta(days=self.refund_window_days)
 
+    @cached_property
+    def contact_costs(self) -> Mapping[str, int]:
+        """Return what making contact costs in micros, by the ids of the programme's actions."""
+        return {action.action_id: self.contact_cost_micros(action) for action in self.actions}
+
     def contact_cost_micros(self, action: Action) -> int:
         """Return what making contact costs: the channel's price plus the offer's cost on contact."""
         if action.is_control:
             return 0
         return self.channels[action.channel].contact_cost_micros + self.offers[action.offer].cost.on_contact_micros
+
+    @cached_property
+    def costs(self) -> Mapping[str, tuple[float, float, float]]:
+        """Return what actions cost by their ids, in currency units: on contact, on redemption, per unit of basket."""
+        return {
+            action.action_id: (
+                self.contact_cost_micros(action) / MICROS,
+                self.cost_of(action).on_redemption_micros / MICROS,
+                self.cost_of(action).share_of_basket,
+            )
+            for action in self.actions
+        }
 
     def cost_of(self, action: Action) -> Cost:
         """Return what the offer of an action costs; nothing for control."""
@@ -247,10 +269,13 @@ class Programme:
         """Return the ledger key of a budget in the period that holds `at`, in the shop's time zone."""
         return _key(budget, at.astimezone(self.timezone).date())
 
-    def budget_keys(self, at: datetime) -> dict[str, str]:
+    def budget_keys(self, at: datetime) -> Mapping[str, str]:
         """Return the ledger keys of all budgets by their names."""
-        local = at.astimezone(self.timezone).date()
-        return {budget.name: _key(budget, local) for budget in self.budgets}
+        return self._keys_on(at.astimezone(self.timezone).date())
+
+    @cached_property
+    def _keys_on(self) -> Callable[[date], Mapping[str, str]]:
+        return lru_cache(maxsize=8)(lambda day: {budget.name: _key(budget, day) for budget in self.budgets})
 
     def period_of(self, budget: Budget, at: datetime) -> tuple[datetime, datetime] | None:
         """Return when the period of a budget that holds `at` begins and ends, in UTC; None where it never ends."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time
+from math import inf
+from typing import NamedTuple
 
 from decision.money import MICROS
 from decision.programme.model import Budget, Channel, Programme
@@ -21,6 +23,24 @@ class Used:
 
 # Why an action is removed, as a code and a sentence.
 _Found = tuple[Reason, str] | None
+
+
+class _OfOffer(NamedTuple):
+    """What speaks against all actions of an offer, and how many micros its budgets still hold."""
+
+    candidate: _Found
+    placement: _Found
+    margin: _Found
+    held: float
+
+
+class _OfChannel(NamedTuple):
+    """What speaks against all actions of a channel."""
+
+    candidate: _Found
+    contact: _Found
+
+
 _NOTHING = Used()
 
 
@@ -28,8 +48,8 @@ _NOTHING = Used()
 class Situation:
     """What the guardrails look at.
 
-    `basket_micros` is the basket a redemption is priced on; `exhausted` are budgets that another decision has
-    just used up; `catalogue` are the actions the acting policy was trained with, None where any will do.
+    `used` is what is taken of budgets; `exhausted` are those that another decision has just used up; `catalogue` are
+    the actions the acting policy was trained with, None where any will do.
     """
 
     request: DecisionRequest
@@ -37,16 +57,72 @@ class Situation:
     now: datetime
     used: Mapping[str, Used]
     exhausted: frozenset[str]
-    basket_micros: int
     catalogue: Container[str] | None = None
 
 
-def apply(programme: Programme, situation: Situation) -> tuple[tuple[Action, ...], tuple[Rejection, ...]]:
+class Purse:
+    """What actions take of budgets in a store, now, for the dearest case: contact plus a full redemption.
+
+    What is not redeemed is released when the offer expires. What depends on the offer alone is found once for each.
+    """
+
+    def __init__(self, programme: Programme, *, store: str | None, basket_micros: int, now: datetime) -> None:
+        """`basket_micros` is the basket that a redemption is priced on."""
+        self.basket_micros = basket_micros
+        self._contact = programme.contact_costs
+        self._programme = programme
+        keys = programme.budget_keys(now)
+        self._budgets = [(keys[b.name], b) for b in programme.budgets if b.store in (None, store)]
+        self._offers: dict[str, tuple[int, list[tuple[str, Budget]]]] = {}
+
+    @property
+    def keys(self) -> list[str]:
+        """Return the keys of the budgets that an action here might take from."""
+        return [key for key, _ in self._budgets]
+
+    def budgets_of(self, action: Action) -> list[tuple[str, Budget]]:
+        """Return the budgets that a treatment takes from, with their keys."""
+        return self._of_offer(action)[1]
+
+    def taken(self, action: Action) -> int:
+        """Return what a treatment takes in micros, from each of its budgets."""
+        return self._of_offer(action)[0] + self._contact[action.action_id]
+
+    def _of_offer(self, action: Action) -> tuple[int, list[tuple[str, Budget]]]:
+        known = self._offers.get(action.offer)
+        if known is None:
+            redemption = self._programme.redemption_cost_micros(action, self.basket_micros)
+            known = redemption, [(key, b) for key, b in self._budgets if b.offer in (None, action.offer)]
+            self._offers[action.offer] = known
+        return known
+
+    def dearest(self, actions: Iterable[Action]) -> tuple[Reservation, ...]:
+        """Return, for each budget that one of the actions needs, the most that one of them takes.
+
+        Of the action that is given, this is what to reserve. Of all that are allowed, it must still be there when a
+        decision among them is written: were only the drawn action's budget looked at, the decisions that are written
+        would depend on the draw, and their propensities would be wrong.
+        """
+        offers: dict[str, tuple[int, Action]] = {}
+        for action in actions:
+            if not action.is_control:
+                amount, offer = self.taken(action), action.offer
+                if offer not in offers or amount > offers[offer][0]:
+                    offers[offer] = amount, action
+        found: dict[str, tuple[int, Budget]] = {}
+        for amount, action in offers.values():
+            for key, budget in self.budgets_of(action):
+                if key not in found or amount > found[key][0]:
+                    found[key] = amount, budget
+        return tuple(Reservation(key, amount, b.amount_micros, b.count) for key, (amount, b) in found.items())
+
+
+def apply(programme: Programme, situation: Situation, purse: Purse) -> tuple[tuple[Action, ...], tuple[Rejection, ...]]:
     """Return the allowed actions (control first) and the rejected ones with their reasons."""
     allowed: list[Action] = []
     rejected: list[Rejection] = []
     capped = _frequency_cap(programme, situation)
-    checks = _Checks(programme, situation)
+    checks = _Checks(programme, situation, purse)
     for action in programme.actions:
         found = None if action.is_control else (capped or checks.of(action))
         if found is None:
@@ -54,59 +130,6 @@ def apply(programme: Programme, situation: Situation) -> tuple[tuple[Action, ...
         else:
             rejected.append(Rejection(action.action_id, *found))
     return tuple(allowed), tuple(rejected)
-
-
-def reservations(
-    programme: Programme, action: Action, *, store: str | None, basket_micros: int, now: datetime
-) -> tuple[Reservation, ...]:
-    """Return what an action takes from every budget that covers it: contact plus a full redemption.
-
-    The reservation is for the dearest case; what is not redeemed is released when the offer expires.
-    """
-    return _Purse(programme, store, basket_micros, now).dearest((action,))
-
-
-def at_stake(
-    programme: Programme, allowed: Iterable[Action], *, store: str | None, basket_micros: int, now: datetime
-) -> tuple[Reservation, ...]:
-    """Return, for each budget that an allowed action needs, the most that one of them would take.
-
-    All of it must still be there when a decision among them is written: were only the drawn action's budget looked
-    at, the decisions that are written would depend on the draw, and their propensities would be wrong.
-    """
-    return _Purse(programme, store, basket_micros, now).dearest(allowed)
-
-
-class _Purse:
-    """What actions take of budgets in a store at a time. What depends on the offer alone is found once an offer."""
-
-    def __init__(self, programme: Programme, store: str | None, basket_micros: int, now: datetime) -> None:
-        self._programme = programme
-        self._basket_micros = basket_micros
-        keys = programme.budget_keys(now)
-        self._budgets = [(keys[b.name], b) for b in programme.budgets if b.store in (None, store)]
-        self._offers: dict[str, tuple[int, list[tuple[str, Budget]]]] = {}
-
-    def taken(self, action: Action) -> tuple[int, list[tuple[str, Budget]]]:
-        """Return what a treatment takes in micros, and the budgets it takes it from, with their keys."""
-        known = self._offers.get(action.offer)
-        if known is None:
-            redemption = self._programme.redemption_cost_micros(action, self._basket_micros)
-            known = redemption, [(key, b) for key, b in self._budgets if b.offer in (None, action.offer)]
-            self._offers[action.offer] = known
-        redemption, budgets = known
-        return redemption + self._programme.contact_cost_micros(action), budgets
-
-    def dearest(self, actions: Iterable[Action]) -> tuple[Reservation, ...]:
-        """Return, for each budget that one of the actions needs, the most that one of them takes."""
-        found: dict[str, tuple[int, Budget]] = {}
-        for action in actions:
-            if not action.is_control:
-                amount, budgets = self.taken(action)
-                for key, budget in budgets:
-                    if key not in found or amount > found[key][0]:
-                        found[key] = amount, budget
-        return tuple(Reservation(key, amount, b.amount_micros, b.count) for key, (amount, b) in found.items())
 
 
 def recent_contacts(programme: Programme, customer: Customer, *, now: datetime) -> int:
@@ -136,13 +159,13 @@ def _frequency_cap(programme: Programme, situation: Situation) -> _Found:
 class _Checks:
     """The checks of a decision. What depends on the offer or the channel alone is found once for each."""
 
-    def __init__(self, programme: Programme, situation: Situation) -> None:
+    def __init__(self, programme: Programme, situation: Situation, purse: Purse) -> None:
         self._programme = programme
         self._situation = situation
+        self._purse = purse
         self._local = situation.now.astimezone(programme.timezone)
-        self._purse = _Purse(programme, situation.request.store, situation.basket_micros, situation.now)
-        self._offers: dict[str, tuple[_Found, _Found, _Found]] = {}
-        self._channels: dict[str, tuple[_Found, _Found]] = {}
+        self._offers: dict[str, _OfOffer] = {}
+        self._channels: dict[str, _OfChannel] = {}
 
     def of(self, action: Action) -> _Found:
         """Return why a treatment is removed, or None; of several reasons the first."""
@@ -152,29 +175,42 @@ class _Checks:
         if channel is None:
             channel = self._channels[action.channel] = self._of_channel(action)
         return (
-            offer[0]
-            or channel[0]
-            or offer[1]
-            or channel[1]
-            or offer[2]
-            or _budget(self._purse, action, self._situation)
+            offer.candidate
+            or channel.candidate
+            or offer.placement
+            or channel.contact
+            or offer.margin
+            or (None if self._purse.taken(action) <= offer.held else self._used_up(action))
             or _known(action, self._situation.catalogue)
         )
 
-    def _of_offer(self, action: Action) -> tuple[_Found, _Found, _Found]:
+    def _of_offer(self, action: Action) -> _OfOffer:
         situation = self._situation
-        return (
-            _candidate("offer", action.offer, situation.request.offers),
-            _placement(self._programme, action, situation, self._local),
-            _margin(self._programme, action, situation.basket_micros),
+        return _OfOffer(
+            candidate=_candidate("offer", action.offer, situation.request.offers),
+            placement=_placement(self._programme, action, situation, self._local),
+            margin=_margin(self._programme, action, self._purse.basket_micros),
+            held=min((self._held(key, budget) for key, budget in self._purse.budgets_of(action)), default=inf),
         )
 
-    def _of_channel(self, action: Action) -> tuple[_Found, _Found]:
+    def _of_channel(self, action: Action) -> _OfChannel:
         situation = self._situation
-        return (
-            _candidate("channel", action.channel, situation.request.channels),
-            _consent(self._programme, action, situation) or _quiet(self._programme, action, self._local),
+        return _OfChannel(
+            candidate=_candidate("channel", action.channel, situation.request.channels),
+            contact=_consent(self._programme, action, situation) or _quiet(self._programme, action, self._local),
         )
+
+    def _held(self, key: str, budget: Budget) -> float:
+        """Return how many micros a budget still holds for one more piece; below 0 where it holds none."""
+        used = self._situation.used.get(key, _NOTHING)
+        if key in self._situation.exhausted or (budget.count is not None and used.count >= budget.count):
+            return -1
+        return inf if budget.amount_micros is None else budget.amount_micros - used.amount_micros
+
+    def _used_up(self, action: Action) -> _Found:
+        amount = self._purse.taken(action)
+        names = [b.name for key, b in self._purse.budgets_of(action) if amount > self._held(key, b)]
+        return Reason.BUDGET_EXHAUSTED, f"budget {names[0]} is used up"
 
 
 def _known(action: Action, catalogue: Container[str] | None) -> _Found:
@@ -230,21 +266,9 @@ def _margin(programme: Programme, action: Action, basket_micros: int) -> _Found:
     return Reason.MARGIN_FLOOR, f"a redemption on a basket of {basket_micros / MICROS:.2f} leaves {kept:.0%}"
 
 
-def _budget(purse: _Purse, action: Action, situation: Situation) -> _Found:
-    amount, budgets = purse.taken(action)
-    for key, budget in budgets:
-        used = situation.used.get(key, _NOTHING)
-        if key in situation.exhausted or not _holds(budget.amount_micros, budget.count, amount, used):
-            return Reason.BUDGET_EXHAUSTED, f"budget {budget.name} is used up"
-    return None
-
-
 def fits(reservation: Reservation, used: Used) -> bool:
     """Return whether a budget with `used` taken still holds the reservation."""
-    return _holds(reservation.limit_micros, reservation.limit_count, reservation.amount_micros, used)
-
-
-def _holds(limit_micros: int | None, limit_count: int | None, amount_micros: int, used: Used) -> bool:
-    if limit_micros is not None and used.amount_micros + amount_micros > limit_micros:
+    limit, count = reservation.limit_micros, reservation.limit_count
+    if limit is not None and used.amount_micros + reservation.amount_micros > limit:
         return False
-    return limit_count is None or used.count < limit_count
+    return count is None or used.count < count

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from decision.money import MICROS
 from decision.programme.model import Goal, Programme
 from decision.records import Action, Components, FloatArray
 
@@ -51,11 +50,5 @@ def expected_cost(programme: Programme, actions: Sequence[Action], components: C
 
     An offer that costs on redemption is charged P(redeemed | repurchase) x cost, one that costs on contact always.
     """
-    contact = np.array([programme.contact_cost_micros(action) / MICROS for action in actions])
-    flat = np.zeros(len(actions))
-    share = np.zeros(len(actions))
-    for k, action in enumerate(actions):
-        if not action.is_control:
-            cost = programme.offers[action.offer].cost
-            flat[k], share[k] = cost.on_redemption_micros / MICROS, cost.share_of_basket
-    return Worth(contact, components.redemption * (flat + share * components.basket))
+    contact, flat, share = zip(*[programme.costs[action.action_id] for action in actions], strict=True)
+    return Worth(np.array(contact), components.redemption * (np.array(flat) + np.array(share) * components.basket))

@@ -79,8 +79,10 @@ def test_twins_in_all_that_the_bandit_sees_share_the_probability(
     champion = champion_from(support.write_bundle(bundles))
 
     class Blind(ActionFeatures):
-        def design(self, index, x):  # type: ignore[no-untyped-def]
-            return np.ones((len(index), 1))
+        def parts(self):  # type: ignore[no-untyped-def]
+            lifts = np.zeros((1 + self.width, 1, 1))
+            lifts[0] = 1.0
+            return np.ones((len(self.offers), 1)), lifts, np.zeros((len(self.offers), 1))
 
     features = Blind([support.action_named(a) for a in support.ACTIONS], champion.encoder.width)
     policy = Thompson(features, Posterior.prior(np.array([variance])), draws=500, exploration=1.0, seed=1)

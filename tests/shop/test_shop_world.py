@@ -208,9 +208,11 @@ def test_by_day_a_new_customer_with_consent_may_get_every_action(shop: Shop, mon
         now=arrival.at,
         used={},
         exhausted=frozenset(),
-        basket_micros=request.order.total_micros,
     )
-    allowed, rejected = guardrails.apply(shop.programme, situation)
+    purse = guardrails.Purse(
+        shop.programme, store=request.store, basket_micros=request.order.total_micros, now=arrival.at
+    )
+    allowed, rejected = guardrails.apply(shop.programme, situation, purse)
     assert not rejected
     assert len(allowed) == 20
 

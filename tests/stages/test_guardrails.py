@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from decision.programme.model import Guardrails, Programme
 from decision.records import CONTROL_ACTION, Consent, Customer, Reason, Reservation
-from decision.stages.guardrails import Situation, Used, apply, at_stake, fits, reservations
+from decision.stages.guardrails import Purse, Situation, Used, apply, fits
 from tests.support import ACTIONS, DAY, NOW, SECOND, asked, budget, micros, order, programme
 
 
@@ -21,14 +21,15 @@ def situation(*, customer: Customer | None = None, now: datetime = NOW, **change
         request=request,
         customer=customer or Customer("c-1"),
         now=now,
-        basket_micros=request.order.total_micros,
         **(fields | own),
     )
 
 
 def removed(of: Programme, at: Situation) -> dict[str, Reason]:
     """Return the reason for every removed action, after checking that nothing is lost and control remains."""
-    allowed, rejected = apply(of, at)
+    request = at.request
+    purse = Purse(of, store=request.store, basket_micros=request.order.total_micros, now=at.now)
+    allowed, rejected = apply(of, at, purse)
     assert allowed[0] == CONTROL_ACTION
     assert sorted([a.action_id for a in allowed] + [r.action_id for r in rejected]) == sorted(ACTIONS)
     assert all(rejection.detail for rejection in rejected)
@@ -220,7 +221,7 @@ def test_an_amount_is_reserved_for_contact_and_full_redemption() -> None:
     taken = {
         action.action_id: [
             (r.budget_key, r.amount_micros)
-            for r in reservations(counted, action, store=None, basket_micros=micros(60.0), now=NOW)
+            for r in Purse(counted, store=None, basket_micros=micros(60.0), now=NOW).dearest((action,))
         ]
         for action in counted.actions
     }
@@ -243,11 +244,11 @@ def test_the_last_cent_of_a_budget_may_be_given() -> None:
 
 def test_at_stake_is_the_dearest_that_an_allowed_action_would_take_of_each_budget() -> None:
     shop = programme(budgets=(budget("all", count=9), budget("posted", offer="shipping", amount_micros=micros(50.0))))
-    facts = {"store": None, "basket_micros": micros(60.0), "now": NOW}
-    found = {r.budget_key: r for r in at_stake(shop, shop.actions, **facts)}
+    purse = Purse(shop, store=None, basket_micros=micros(60.0), now=NOW)
+    found = {r.budget_key: r for r in purse.dearest(shop.actions)}
     assert found["all|programme"] == Reservation("all|programme", micros(6.09), None, 9)
     assert found["posted|programme"] == Reservation("posted|programme", micros(4.92), micros(50.0), None)
-    assert at_stake(shop, (CONTROL_ACTION,), **facts) == ()
+    assert purse.dearest((CONTROL_ACTION,)) == ()
 
 
 def test_a_budget_lost_to_another_decision_counts_as_exhausted() -> None:
