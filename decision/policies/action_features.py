@@ -65,26 +65,21 @@ class ActionFeatures:
         by_channel = (channels[:, :, None] * x[:, None, :]).reshape(n, -1)
         return np.hstack([np.ones((n, 1)), x, offers, channels, self.pairs[index], by_offer, by_channel])
 
-    def parts(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def parts(self) -> tuple[FloatArray, IntArray, FloatArray]:
         """Return designs as sums of the G parts that actions share (all, offers, channels), and their own.
 
-        In context x, z = (1, x), the design of action k is `members[k] @ (z @ lifts) + own[k]`: `members` [K, G] says
-        which parts it has, `lifts` [1 + D, G, P] turns z into them, `own` [K, P] is that of its pair.
+        `members` [K, G] says which parts an action has; `weights` [1 + D, G] is the place in [P] of the feature that
+        each number of (1, x) is in each part; `own` [K, P] marks the feature of the action's own pair.
         """
-        k, o, c = len(self.offers), self.offers.shape[1], self.channels.shape[1]
-        members = np.hstack([np.ones((k, 1)), self.offers, self.channels])
+        o, c = self.offers.shape[1], self.channels.shape[1]
+        members = np.hstack([np.ones((len(self.offers), 1)), self.offers, self.channels])
         base, base_x, offers, channels, pairs, offer_x, channel_x = np.cumsum((0, *self._sizes))[:-1]
-        starts = [(base, base_x)]
-        starts += [(offers + j, offer_x + j * self.width) for j in range(o)]
-        starts += [(channels + j, channel_x + j * self.width) for j in range(c)]
-        lifts = np.zeros((1 + self.width, len(starts), self.size))
-        facts = np.arange(self.width)
-        for part, (alone, by_x) in enumerate(starts):
-            lifts[0, part, alone] = 1.0
-            lifts[1 + facts, part, by_x + facts] = 1.0
-        own = np.zeros((k, self.size))
+        alone = [base, *(offers + np.arange(o)), *(channels + np.arange(c))]
+        by_x = [base_x, *(offer_x + np.arange(o) * self.width), *(channel_x + np.arange(c) * self.width)]
+        weights = np.vstack([alone, np.add.outer(np.arange(self.width), by_x)])
+        own = np.zeros((len(self.offers), self.size))
         own[:, pairs:offer_x] = self.pairs
-        return members, lifts, own
+        return members, weights.astype(np.int64), own
 
     def prior(self, scales: PriorScales) -> Prior:
         """Return the prior of each feature's weight: of what facts change about actions, few weights are large."""

@@ -5,10 +5,7 @@ Log-odds of a repurchase = the uplift model's + w . features(action, context), w
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from decision.policies.action_features import ActionFeatures
 from decision.policies.base import Outlook, Policy
@@ -21,10 +18,8 @@ _ONE = np.ones(1)
 class Bandit(Policy):
     """Prior mean from the uplift model, residual from the posterior."""
 
-    def __init__(
-        self, features: ActionFeatures, posterior: Posterior, *, width: float = 1.0, single: bool = False
-    ) -> None:
-        """`width` is how many of the belief's standard deviations `_spread` holds, in `single` precision or double.
+    def __init__(self, features: ActionFeatures, posterior: Posterior, *, width: float = 1.0) -> None:
+        """`width` is how many of the belief's standard deviations `_covariance` is of.
 
         Raises
         ------
@@ -33,15 +28,21 @@ class Bandit(Policy):
         self.features = features
         self.posterior = posterior
         # The precision's triangular root turns into one of the covariance without inverting twice.
-        root = width * np.linalg.inv(np.linalg.cholesky(posterior.precision)).T
-        # Features are linear in z = (1, x) and sums of few parts, so that products are made once, for the parts.
-        members, lifts, own = features.parts()
-        self._means = np.tensordot(lifts, posterior.mean, axes=1) @ members.T
+        root = width * np.linalg.inv(np.linalg.cholesky(posterior.precision))
+        covariance = root.T @ root
+        # Designs are linear in z = (1, x) and sums of few parts, so that what is left to do at a decision is a product
+        # of z z', each pair once, with the covariance of the parts: [pairs, G x G].
+        members, weights, own = features.parts()
+        first, second = np.triu_indices(len(weights))
+        both = covariance[weights[first][:, :, None], weights[second][:, None, :]]
+        both += np.where(first == second, 0.0, 1.0)[:, None, None] * both.transpose(0, 2, 1)
+        self._first, self._second = first, second
+        self._shared = both.reshape(len(first), -1)
+        self._mixed = (covariance[weights.ravel()] @ own.T).reshape(len(weights), -1)
+        self._own = own @ covariance @ own.T
+        self._members = members
+        self._means = posterior.mean[weights] @ members.T
         self._means[0] += own @ posterior.mean
-        real = np.float32 if single else np.float64
-        self._members = members.astype(real)
-        self._roots = (lifts @ root).astype(real).reshape(len(lifts), -1)
-        self._own = (own @ root).astype(real)
 
     def repurchase(self, outlook: Outlook) -> FloatArray:
         """Return the mean odds of a repurchase, shape [K]: the uplift model's, corrected by what was learned."""
@@ -56,10 +57,13 @@ class Bandit(Policy):
         residual = (self._means[0] + outlook.features @ self._means[1:])[outlook.index]
         return np.asarray(logit(outlook.components.repurchase) + residual)
 
-    def _spread(self, outlook: Outlook) -> NDArray[Any]:
-        """Return a root of the log-odds' covariance over the whole catalogue, shape [catalogue, P]."""
-        z = np.concatenate((_ONE, outlook.features), dtype=self._roots.dtype)
-        return np.asarray(self._members @ (z @ self._roots).reshape(self._members.shape[1], -1) + self._own)
+    def _covariance(self, outlook: Outlook) -> FloatArray:
+        """Return the covariance of the log-odds over the whole catalogue, shape [catalogue, catalogue]."""
+        z, members = np.concatenate((_ONE, outlook.features)), self._members
+        parts = members.shape[1]
+        shared = ((z.take(self._first) * z.take(self._second)) @ self._shared).reshape(parts, parts)
+        mixed = members @ (z @ self._mixed).reshape(parts, -1)
+        return np.asarray(members @ shared @ members.T + mixed + mixed.T + self._own)
 
 
 def best(values: FloatArray) -> FloatArray:

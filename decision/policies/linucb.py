@@ -47,6 +47,6 @@ class LinUcb(Bandit):
         A value is monotone in the log-odds, so its bound is the value at theirs: the lower one where a repurchase costs
         more than it brings.
         """
-        width = np.sqrt(np.square(self._spread(outlook)).sum(axis=1))[outlook.index]
+        width = np.sqrt(np.maximum(self._covariance(outlook).diagonal(), 0.0))[outlook.index]
         odds = sigmoid(self._centre(outlook) + np.sign(outlook.worth.per_repurchase) * width)
         return outlook.worth.value(odds)

@@ -22,8 +22,8 @@ from decision.records import FloatArray
 SETTLED = 40
 # Beyond such log-odds the exponential leaves the range of single precision.
 CERTAIN = 80.0
-# What is added to variances: a share of the largest, a hundred times the rounding of single precision, and a little.
-ROUNDING, LEAST_VARIANCE = 1e-5, 1e-9
+# What is added to variances, and as a share of the largest.
+LEAST_VARIANCE, ROUNDING = 1e-9, 1e-9
 
 
 class Thompson(Bandit):
@@ -39,7 +39,7 @@ class Thompson(Bandit):
         2011).
         """
         width = max(exploration, 1.0 - posterior.n / (SETTLED * features.size))
-        super().__init__(features, posterior, width=width, single=True)
+        super().__init__(features, posterior, width=width)
         normals = np.random.default_rng(seed).standard_normal((draws, len(features.offers)))
         # A normal and its negative are drawn alike: what is subtracted from the mean need not be turned round.
         self._normals = normals.astype(np.float32)
@@ -47,10 +47,9 @@ class Thompson(Bandit):
     def distribution(self, situation: Situation) -> FloatArray:
         """Return the share of draws in which each allowed action has the highest value, shape [K]."""
         outlook = situation.foreseen()
-        spread = self._spread(outlook)
-        covariance = (spread @ spread.T).astype(np.float64)
+        covariance = self._covariance(outlook)
         # Two actions that differ in nothing the bandit sees would make the root fail by rounding.
-        covariance.flat[:: len(covariance) + 1] += ROUNDING * float(covariance.max()) + LEAST_VARIANCE
+        covariance.flat[:: len(covariance) + 1] += LEAST_VARIANCE + ROUNDING * float(covariance.max())
         # The root of the whole catalogue: what else is allowed changes nothing of an action's draws.
         root = np.linalg.cholesky(covariance).astype(np.float32)[outlook.index]
         # value = fixed + per_repurchase / (1 + exp(-log-odds)), in place: memory is what takes time.

@@ -9,7 +9,7 @@ from decision.policies.posterior import Posterior, logit, sigmoid
 from decision.policies.thompson import Thompson
 from decision.programme.model import Programme
 from decision.records import CONTROL_ACTION, Action
-from decision.serving import Champion, action_features
+from decision.serving import Champion, action_features, champion_from
 from tests import support
 
 CONTEXT = {"order_total": 80.0, "tier": "gold", "age": 33.0, "customer_orders": 4.0}
@@ -72,20 +72,12 @@ def test_the_belief_moves_the_odds_away_from_the_uplift_model(champion: Champion
 def test_twins_in_all_that_the_bandit_sees_share_the_probability(
     bundles: BundleStore, programme: Programme, variance: float
 ) -> None:
-    """Two actions the bandit can't tell apart: the covariance is singular."""
-    from decision.policies.action_features import ActionFeatures
-    from decision.serving import champion_from
-
+    """Actions the bandit can't tell apart, as it is sure of everything but the level: the covariance is singular."""
     champion = champion_from(support.write_bundle(bundles))
-
-    class Blind(ActionFeatures):
-        def parts(self):  # type: ignore[no-untyped-def]
-            lifts = np.zeros((1 + self.width, 1, 1))
-            lifts[0] = 1.0
-            return np.ones((len(self.offers), 1)), lifts, np.zeros((len(self.offers), 1))
-
-    features = Blind([support.action_named(a) for a in support.ACTIONS], champion.encoder.width)
-    policy = Thompson(features, Posterior.prior(np.array([variance])), draws=500, exploration=1.0, seed=1)
+    features = action_features(champion.manifest, champion.encoder)
+    variances = np.full(features.size, 1e-30)
+    variances[0] = variance
+    policy = Thompson(features, Posterior.prior(variances), draws=500, exploration=1.0, seed=1)
     outlook = champion.value(programme, programme.goal, allowed=programme.actions, context=CONTEXT).outlook
     assert policy.distribution(Situation("purchase", programme.actions, outlook)).sum() == pytest.approx(1.0)
 
