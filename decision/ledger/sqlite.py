@@ -41,6 +41,12 @@ from decision.stages.pacing import Price
 _LATEST = "SELECT MAX(seq) FROM rewards WHERE decision_id = d.decision_id"
 _DECISION = ", ".join(f"d.{column.strip()}" for column in DECISION_COLUMNS.split(","))
 _REWARD = ", ".join(f"r.{column.strip()}" for column in REWARD_COLUMNS.split(","))
+_PROFILE = "orders, returns, revenue_micros, first_order_at, last_order_at, consent"
+_CUSTOMER = (
+    "SELECT (SELECT COALESCE(MAX(seq), 0) FROM decisions WHERE customer_id = ?1), "
+    "(SELECT GROUP_CONCAT(decided_at) FROM decisions WHERE customer_id = ?1 AND decided_at > ?2 AND action_id != ?3), "
+    f"{_PROFILE} FROM (SELECT 1) LEFT JOIN customers ON customer_id = ?1"
+)
 _N_DECISION = len(DECISION_COLUMNS.split(","))
 _ALWAYS = -(2**63)
 # A long import must not keep the till waiting for its lock.
@@ -133,41 +139,28 @@ class SqliteLedger:
 
     def customer(self, customer_id: str, *, contacts_since: datetime | None = None) -> Customer:
         """See `Ledger.customer`."""
-        # The version comes first: a decision that slips in between is then a conflict, not a contact overlooked.
-        version = _version(self._db, customer_id)
-        contacts = self._db.execute(
-            "SELECT decided_at FROM decisions WHERE customer_id = ? AND decided_at > ? AND action_id != ? "
-            "ORDER BY decided_at DESC",
-            [customer_id, _ALWAYS if contacts_since is None else to_us(contacts_since), CONTROL],
-        ).fetchall()
-        return replace(self._profile(customer_id), contacts=tuple(from_us(at) for (at,) in contacts), version=version)
+        # One statement sees one moment: a decision that comes later is a conflict, never a contact overlooked.
+        since = _ALWAYS if contacts_since is None else to_us(contacts_since)
+        version, contacts, *profile = self._db.execute(_CUSTOMER, [customer_id, since, CONTROL]).fetchone()
+        found = _customer(customer_id, profile) if profile[0] is not None else Customer(customer_id)
+        times = tuple(sorted(map(int, contacts.split(",")), reverse=True)) if contacts else ()
+        return replace(found, contacts=tuple(from_us(at) for at in times), version=version)
 
     def _profile(self, customer_id: str) -> Customer:
         row = self._db.execute(
-            "SELECT orders, returns, revenue_micros, first_order_at, last_order_at, consent "
-            "FROM customers WHERE customer_id = ?",
+            f"SELECT {_PROFILE} FROM customers WHERE customer_id = ?",
             [customer_id],
         ).fetchone()
-        if row is None:
-            return Customer(customer_id)
-        n_orders, n_returns, revenue, first, last, consent = row
-        return Customer(
-            customer_id=customer_id,
-            orders=n_orders,
-            returns=n_returns,
-            revenue_micros=revenue,
-            first_order_at=None if first is None else from_us(first),
-            last_order_at=None if last is None else from_us(last),
-            consent={c: Consent(bool(g), from_us(at)) for c, (g, at) in msgspec.json.decode(consent).items()},
-        )
+        return Customer(customer_id) if row is None else _customer(customer_id, row)
 
     def used(self, budget_keys: Iterable[str]) -> dict[str, Used]:
         """See `Ledger.used`."""
-        return {key: used for key in budget_keys if (used := self._used(key)) is not None}
-
-    def _used(self, key: str) -> Used | None:
-        row = self._db.execute("SELECT amount_micros, count FROM budget_use WHERE budget_key = ?", [key]).fetchone()
-        return None if row is None else Used(*row)
+        keys = tuple(budget_keys)
+        marks = ",".join("?" * len(keys))
+        rows = self._db.execute(
+            f"SELECT budget_key, amount_micros, count FROM budget_use WHERE budget_key IN ({marks})", keys
+        )
+        return {key: Used(amount, count) for key, amount, count in rows}
 
     def decision(self, decision_id: str) -> Decision | None:
         """See `Ledger.decision`."""
@@ -495,6 +488,20 @@ class SqliteLedger:
         names = [column[0] for column in cursor.description]
         for row in cursor:
             yield dict(zip(names, row, strict=True))
+
+
+def _customer(customer_id: str, profile: Sequence[Any]) -> Customer:
+    """Return a customer from the values of `_PROFILE`."""
+    n_orders, n_returns, revenue, first, last, consent = profile
+    return Customer(
+        customer_id=customer_id,
+        orders=n_orders,
+        returns=n_returns,
+        revenue_micros=revenue,
+        first_order_at=None if first is None else from_us(first),
+        last_order_at=None if last is None else from_us(last),
+        consent={c: Consent(bool(g), from_us(at)) for c, (g, at) in msgspec.json.decode(consent).items()},
+    )
 
 
 def _insert(db: sqlite3.Connection, row: tuple[Any, ...]) -> int | None:
