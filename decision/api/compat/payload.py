@@ -40,8 +40,16 @@ def amount_of(micros: int) -> str:
 
 
 def in_utc(moment: datetime) -> datetime:
-    """Return a time in UTC; one without its offset is in UTC already, as in fields that end in `_gmt`."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    """Return a time in UTC; one without its offset is in UTC already, as in fields that end in `_gmt`.
+
+    Raises
+    ------
+    InvalidInput : in UTC it lies outside of all years.
+    """
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(f"Expected a time, found {moment.isoformat()}.", hint="Is the clock set?") from None
 
 
 def keeper(*shapes: type[msgspec.Struct], also: Iterable[str] = ()) -> Callable[[bytes], str]:
