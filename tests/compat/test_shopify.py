@@ -11,6 +11,7 @@ from shopify_app import ShopifyApp
 
 from decision.api import create_app
 from decision.api.compat.shopify_reading import PRIVACY
+from decision.ledger.base import InboxItem
 from decision.wiring import Home, Shop
 from tests.api.test_cli import encore
 from tests.compat.conftest import Clock
@@ -220,6 +221,22 @@ def test_a_refund_waits_for_its_order(platform: FlaskClient, shop: Shop, home: H
     deliver(platform, "orders/create", shopify_order())
     assert shop.ledger.inbox() == []
     assert shop.ledger.customer(ANNA).returns == 1
+
+
+def test_an_order_that_comes_while_its_refund_is_put_aside(
+    platform: FlaskClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process takes the order after this one has looked for it, and before the refund is in the inbox."""
+    put_aside = shop.ledger.put_in_inbox
+
+    def slow(item: InboxItem) -> bool:
+        monkeypatch.setattr(shop.ledger, "put_in_inbox", put_aside)
+        deliver(platform, "orders/create", shopify_order())
+        return put_aside(item)
+
+    monkeypatch.setattr(shop.ledger, "put_in_inbox", slow)
+    deliver(platform, "refunds/create", shopify_refund())
+    assert (shop.ledger.inbox(), shop.ledger.customer(ANNA).returns) == ([], 1)
 
 
 def test_nothing_of_a_person_but_her_number_is_kept(platform: FlaskClient, shop: Shop, home: Home) -> None:

@@ -6,8 +6,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -138,3 +140,30 @@ def test_the_page_works_as_written(
     assert ledger.inbox() == []
     assert "Traceback" not in server.text()
     assert OF_PAGES[platform] not in server.text()
+
+
+def test_orders_and_their_refunds_at_once_to_two_processes(server: Server, ledger: SqliteLedger) -> None:
+    """Each is told four times, refunds and orders in a mixed sequence: nothing is lost, doubled, or left waiting."""
+    now = datetime.now(UTC)
+    story = []
+    for order in range(40):
+        placed = {
+            "created_at": at(now),
+            "processed_at": at(now),
+            "updated_at": at(now),
+            "customer": {"id": f"at-once-{order}"},
+        }
+        story.append(("orders/create", shopify_order(70_000 + order, **placed)))
+        story.append(("refunds/create", shopify_refund(70_000 + order, 60_000 + order, created_at=at(now))))
+    told = story * 4
+    Random(7).shuffle(told)
+
+    def tell(one: tuple[str, dict[str, Any]]) -> None:
+        deliver(server, "shopify", shopify(*one, secret=OF_PAGES["shopify"], X_Shopify_Triggered_At=at(now)))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(tell, told))
+    assert ledger.inbox() == []
+    for customer in range(40):
+        known = ledger.customer(f"at-once-{customer}")
+        assert (known.orders, known.returns, known.revenue_micros) == (1, 1, 27_000_000)
