@@ -16,6 +16,7 @@ from decision.api.compat.segment import SegmentBatch, SegmentMessage, SegmentRec
 from decision.api.events import EventBatch
 from decision.api.problem import answer
 from decision.api.schemas import DecisionAnswer, DecisionQuestion, DecisionRecord, EventReceipt, PolicyAnswer, Problem
+from decision.flow.deliver import DeliveryReceipt
 from decision.flow.observe import Event
 from decision.stages.keys import Role
 from decision.wiring import Shop
@@ -32,6 +33,7 @@ _COMPONENTS = (
     SegmentBatch,
     SegmentMessage,
     SegmentReceipt,
+    DeliveryReceipt,
 )
 _CALL = {
     "event": "Order Completed",
@@ -97,6 +99,12 @@ def document() -> dict[str, Any]:
                 "post": _segment(
                     "postIdentify", "SegmentMessage", {"userId": "C-1001", "traits": {"consent": {"email": True}}}
                 )
+            },
+            "/v1/webhooks/shopify": {
+                "post": _webhook("Shopify", "postShopify", ("X-Shopify-Hmac-Sha256", "X-Shopify-Topic"))
+            },
+            "/v1/webhooks/woocommerce": {
+                "post": _webhook("WooCommerce", "postWoocommerce", ("X-WC-Webhook-Signature", "X-WC-Webhook-Topic"))
             },
             "/livez": {"get": _get("Is the process up?", "livez")},
             "/readyz": {"get": _get("Can it decide?", "readyz", problems=(503,))},
@@ -164,6 +172,17 @@ def _segment(name: str, schema: str, example: dict[str, Any]) -> dict[str, Any]:
         "operationId": name,
         "requestBody": _body({"$ref": f"#/components/schemas/{schema}"}, example),
         "responses": _responses("SegmentReceipt", (400, 413, 415, 422, 503)),
+    }
+
+
+def _webhook(platform: str, name: str, headers: tuple[str, ...]) -> dict[str, Any]:
+    sent = [{"name": header, "in": "header", "required": False, "schema": {"type": "string"}} for header in headers]
+    return {
+        "summary": f"What {platform} delivers, signed with the secret that it shares with Encore",
+        "operationId": name,
+        "parameters": sent,
+        "requestBody": _body({"type": "object"}, {"id": 1}),
+        "responses": _responses("DeliveryReceipt", (401, 413, 415, 503)),
     }
 
 

@@ -48,9 +48,12 @@ def _no_json(body: bytes | msgspec.Raw, error: Exception) -> BadJson:
     return BadJson(f"Expected JSON, found {found}.", hint="Send UTF-8 JSON; /docs has examples.")
 
 
-def body_of(request: Request, *, limit: int) -> bytes:
-    """Return the body of a request of at most `limit` bytes; answers 413 or 415 otherwise."""
-    if request.mimetype not in ("application/json", ""):
+def body_of(request: Request, *, limit: int, also: str = "") -> bytes:
+    """Return the body of a request of at most `limit` bytes; answers 413 or 415 otherwise.
+
+    It is JSON, or what `also` names.
+    """
+    if request.mimetype not in ("application/json", "", also):
         abort(415)
     # One more than is taken: a body that is sent in chunks does not say its length, and its rest would be cut off.
     request.max_content_length = limit + 1

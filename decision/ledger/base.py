@@ -38,6 +38,24 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
+class InboxItem:
+    """A delivery of `sender` that could not be used, and why; `order_id` is the order that it waits for.
+
+    `body` holds what Encore reads of it, and nothing else of a person. Its number is given by the ledger.
+    """
+
+    at: datetime
+    source: str
+    topic: str
+    sender: str
+    body: str
+    reason: str
+    order_id: str | None = None
+    customer_id: str | None = None
+    item_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class PosteriorRecord:
     """A stored belief of the bandit, learned from all buckets of decisions made before `through`."""
 
@@ -238,6 +256,36 @@ class Ledger(Protocol):
 
     def record_act(self, act: Act) -> None:
         """Append to the audit log."""
+        ...
+
+    def knows(self, message_ids: Sequence[str]) -> bool:
+        """Return whether outcomes with all of these message ids have been written."""
+        ...
+
+    def owners(self, order_id: str) -> list[str]:
+        """Return the customers who have completed an order of this id."""
+        ...
+
+    def put_in_inbox(self, item: InboxItem) -> bool:
+        """Keep what could not be used; return False when the same is there already.
+
+        Raises
+        ------
+        LedgerError : the inbox is full.
+        """
+        ...
+
+    def inbox(self, *, order_id: str | None = None) -> list[InboxItem]:
+        """Return what could not be used, or what of it waits for an order, oldest first."""
+        ...
+
+    def take_from_inbox(self, item_id: int, *, act: Act | None = None) -> None:
+        """Remove an item that was used; with an act, one that a person has seen to.
+
+        Raises
+        ------
+        NotFound : a person named an item that is not there.
+        """
         ...
 
     def counts(self) -> Mapping[str, int]:

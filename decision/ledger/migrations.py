@@ -27,6 +27,7 @@ STEPS = (
     "m003_when_they_came_back",
     "m004_shadow_prices",
     "m005_keys_and_audit",
+    "m006_inbox",
 )
 
 
@@ -71,6 +72,28 @@ def m005_keys_and_audit(db: Database) -> None:
         db.execute(statement)
 
 
+def m006_inbox(db: Database) -> None:
+    """Create the inbox, and find orders without knowing their customer: Shopify's refunds name only the order."""
+    for statement in _INBOX.split(";"):
+        db.execute(statement)
+
+
+_INBOX = """
+CREATE TABLE inbox (
+    seq INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL UNIQUE,
+    at INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    body TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    order_id TEXT,
+    customer_id TEXT
+);
+CREATE INDEX inbox_by_order ON inbox (order_id) WHERE order_id IS NOT NULL;
+CREATE INDEX orders_by_id ON orders (order_id)
+"""
 _SHADOW_PRICES = """
 CREATE TABLE shadow_prices (
     seq INTEGER PRIMARY KEY,

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from decision.errors import Conflict, LedgerError
-from decision.ledger import keys, orders
-from decision.ledger.base import ENCORE, Act, PosteriorRecord, PriceRecord, Promotion, Rewarded, Settlement
+from decision.ledger import inbox, keys, orders
+from decision.ledger.base import ENCORE, Act, InboxItem, PosteriorRecord, PriceRecord, Promotion, Rewarded, Settlement
 from decision.ledger.codec import (
     DECISION_COLUMNS,
     OUTCOME_COLUMNS,
@@ -474,6 +474,29 @@ class SqliteLedger:
         """See `Ledger.record_act`."""
         with self._transaction() as db:
             keys.append(db, act)
+
+    def knows(self, message_ids: Sequence[str]) -> bool:
+        """See `Ledger.knows`."""
+        found = (self._db.execute("SELECT 1 FROM outcomes WHERE message_id = ?", [one]) for one in message_ids)
+        return all(one.fetchone() for one in found)
+
+    def owners(self, order_id: str) -> list[str]:
+        """See `Ledger.owners`."""
+        return inbox.owners(self._db, order_id)
+
+    def put_in_inbox(self, item: InboxItem) -> bool:
+        """See `Ledger.put_in_inbox`."""
+        with self._transaction(patience=CALLERS_PATIENCE) as db:
+            return inbox.insert(db, item)
+
+    def inbox(self, *, order_id: str | None = None) -> list[InboxItem]:
+        """See `Ledger.inbox`."""
+        return inbox.items(self._db, order_id=order_id)
+
+    def take_from_inbox(self, item_id: int, *, act: Act | None = None) -> None:
+        """See `Ledger.take_from_inbox`."""
+        with self._transaction() as db:
+            inbox.remove(db, item_id, act=act)
 
     def counts(self) -> Mapping[str, int]:
         """See `Ledger.counts`."""

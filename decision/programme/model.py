@@ -92,11 +92,12 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A store, the region it is in, and the goal that holds there."""
+    """A store, the region it is in, and the goal that holds there; `domain` is what its webhooks come from."""
 
     name: str
     region: str | None
     goal: Goal
+    domain: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +212,11 @@ class Programme:
         """Return the goal of a store, or the programme's own where no store is given or it was dropped since."""
         known = None if store is None else self.stores.get(store)
         return self.goal if known is None else known.goal
+
+    def store_at(self, domain: str) -> str | None:
+        """Return the store whose webhooks come from a domain, None where the programme names none."""
+        named = (store.name for store in self.stores.values() if store.domain == domain.lower())
+        return next(named, None) if domain else None
 
     def check_store(self, store: str | None, *, pointer: str = "") -> None:
         """Raise `UnknownName` when `store` is given and unknown."""

@@ -200,9 +200,21 @@ def _stores(root: Section, goal: Goal) -> dict[str, Store]:
         region = section.text("region", "none") if section.has("region") else None
         if region is not None and region not in regions:
             section.wrong("region", unknown("region", region, tuple(regions)))
-        stores[name] = Store(name, region, _goal(section.sub("goal"), regions.get(region or "", goal)))
+        domain = _domain(section, tuple(store.domain for store in stores.values()))
+        stores[name] = Store(name, region, _goal(section.sub("goal"), regions.get(region or "", goal)), domain)
         section.finish()
     return stores
+
+
+def _domain(section: Section, taken: tuple[str | None, ...]) -> str | None:
+    if not section.has("domain"):
+        return None
+    domain = section.text("domain", "none").lower()
+    if "/" in domain or " " in domain:
+        section.wrong("domain", f"expected a domain such as my-shop.myshopify.com, found {shown(domain)}")
+    if domain in taken:
+        section.wrong("domain", f"expected each domain at one store, found {shown(domain)} again")
+    return domain
 
 
 def _channel(section: Section) -> Channel:

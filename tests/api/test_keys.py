@@ -39,6 +39,8 @@ TABLE: dict[tuple[str, str], set[Role] | None] = {
     ("GET", "/livez"): None,
     ("GET", "/readyz"): None,
 }
+# No key opens these: each asks for its platform's signature, as tests/compat shows at length.
+SIGNED = {("POST", "/v1/webhooks/shopify"), ("POST", "/v1/webhooks/woocommerce")}
 
 
 @pytest.fixture
@@ -60,6 +62,12 @@ def stranger(app: Flask) -> FlaskClient:
 
 
 def calls(app: Flask) -> Iterator[tuple[str, str]]:
+    for method, path in addresses(app):
+        if ("POST", path) not in SIGNED:
+            yield method, path
+
+
+def addresses(app: Flask) -> Iterator[tuple[str, str]]:
     for rule in app.url_map.iter_rules():
         for method in rule.methods or ():
             yield method, rule.rule
@@ -76,7 +84,21 @@ def bearer(key: str) -> dict[str, str]:
 
 
 def test_the_table_has_every_address(app: Flask) -> None:
-    assert {call for call in calls(app) if call[0] not in ("HEAD", "OPTIONS")} == set(TABLE)
+    assert {call for call in addresses(app) if call[0] not in ("HEAD", "OPTIONS")} == set(TABLE) | SIGNED
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(SIGNED))
+def test_a_webhook_asks_for_a_signature_and_a_key_is_none(
+    stranger: FlaskClient, shop: Shop, keys: dict[Role, str], method: str, path: str
+) -> None:
+    for headers in ({}, *map(bearer, keys.values())):
+        response = stranger.open(path, method=method, json={"id": 1}, headers=headers)
+        assert (response.status_code, response.mimetype) == (401, "application/problem+json")
+        assert response.headers.getlist("WWW-Authenticate") == ['Signature realm="encore"']
+    assert shop.ledger.inbox() == []
+    described = stranger.get("/openapi.json", headers=bearer(keys[Role.ADMIN])).get_json()["paths"][path]["post"]
+    assert described["security"] == []
+    assert "401" in described["responses"]
 
 
 def test_every_role_may_do_what_the_table_says_and_nothing_else(

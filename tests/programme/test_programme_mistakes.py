@@ -372,3 +372,24 @@ def test_a_programme_that_cannot_be_read_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "programme.toml").write_bytes(PROGRAMME.replace("Test", "Tést").encode("latin-1"))
     with pytest.raises(InvalidProgramme, match="UTF-8"):
         load_programme(tmp_path / "programme.toml")
+
+
+def test_a_store_may_say_where_its_webhooks_come_from() -> None:
+    programme = parse_programme(PROGRAMME.replace("[stores.online]", '[stores.online]\ndomain = "A.myshopify.com"'))
+    assert programme.store_at("a.MyShopify.com") == "online"
+    assert programme.store_at("b.myshopify.com") is programme.store_at("") is None
+
+
+@pytest.mark.parametrize(
+    ("domain", "sentence"),
+    [
+        ("1", "expected a text"),
+        ('"https://a.example/"', "expected a domain such as my-shop.myshopify.com"),
+        ('"B.example"', "expected each domain at one store, found 'b.example' again"),
+    ],
+)
+def test_a_domain_that_names_no_store(domain: str, sentence: str) -> None:
+    text = PROGRAMME.replace("[stores.online]", '[stores.first]\ndomain = "b.example"\n[stores.online]')
+    (problem,) = mistakes(text.replace("[stores.online]", f"[stores.online]\ndomain = {domain}"))
+    assert sentence in problem
+    assert "stores.online.domain" in problem
