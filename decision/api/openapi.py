@@ -12,6 +12,7 @@ from flask import Blueprint, Flask, Response, current_app, render_template
 from decision import __version__
 from decision.api import event_catalogue
 from decision.api.auth import access_of, open_to
+from decision.api.compat.ofrep import FLAGS, OfrepEvaluation, OfrepEvaluations, OfrepRequest
 from decision.api.compat.segment import SegmentBatch, SegmentMessage, SegmentReceipt
 from decision.api.events import EventBatch
 from decision.api.problem import answer
@@ -27,6 +28,9 @@ _COMPONENTS = (
     Event,
     EventBatch,
     EventReceipt,
+    OfrepEvaluation,
+    OfrepEvaluations,
+    OfrepRequest,
     PolicyAnswer,
     Problem,
     SegmentBatch,
@@ -98,6 +102,8 @@ def document() -> dict[str, Any]:
                     "postIdentify", "SegmentMessage", {"userId": "C-1001", "traits": {"consent": {"email": True}}}
                 )
             },
+            "/ofrep/v1/evaluate/flags/{key}": {"post": _flag()},
+            "/ofrep/v1/evaluate/flags": {"post": _flags("postFlags", "OfrepEvaluations", (400, 413, 415))},
             "/livez": {"get": _get("Is the process up?", "livez")},
             "/readyz": {"get": _get("Can it decide?", "readyz", problems=(503,))},
         },
@@ -165,6 +171,23 @@ def _segment(name: str, schema: str, example: dict[str, Any]) -> dict[str, Any]:
         "requestBody": _body({"$ref": f"#/components/schemas/{schema}"}, example),
         "responses": _responses("SegmentReceipt", (400, 413, 415, 422, 503)),
     }
+
+
+def _flags(name: str, schema: str, problems: tuple[int, ...]) -> dict[str, Any]:
+    order = {"order_id": "O-1", "total": {"amount": "59.90", "currency": "EUR"}}
+    return {
+        "summary": "What an OpenFeature client asks (OFREP)",
+        "operationId": name,
+        "requestBody": _body(
+            {"$ref": "#/components/schemas/OfrepRequest"}, {"context": {"targetingKey": "C-1001", "order": order}}
+        ),
+        "responses": _responses(schema, problems),
+    }
+
+
+def _flag() -> dict[str, Any]:
+    key = {"name": "key", "in": "path", "required": True, "schema": {"type": "string", "examples": list(FLAGS)}}
+    return _flags("postFlag", "OfrepEvaluation", (400, 404, 413, 415)) | {"parameters": [key]}
 
 
 def _get(summary: str, name: str, schema: str | None = None, problems: tuple[int, ...] = ()) -> dict[str, Any]:
