@@ -19,6 +19,7 @@ from decision.flow.learn import learn as learn_once
 from decision.flow.pace import pace
 from decision.flow.promotion import champion_version
 from decision.flow.promotion import rollback as roll_back
+from decision.flow.rank import learn_ranks
 from decision.flow.sweep import sweep
 from decision.key_commands import audit, keys
 from decision.ledger.base import Act, Ledger
@@ -194,6 +195,8 @@ def _mature_and_learn(home: Home, ledger: Ledger) -> None:
     programme, now = home.programme(), utc_now()
     swept = sweep(programme=programme, ledger=ledger, now=now)
     pace(programme=programme, ledger=ledger, now=now)
+    if taught := learn_ranks(settings=programme.ranking, ranks=ledger.ranks, now=now):
+        click.echo(f"{now:%H:%M:%S} learned {counted(taught, 'ranked event')}")
     if version := champion_version(ledger):
         learned = learn_once(home.bundles.read(version), programme=programme, ledger=ledger, now=now)
         if learned.outcomes or learned.replayed:

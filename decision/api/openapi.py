@@ -13,6 +13,7 @@ from decision import __version__
 from decision.api import event_catalogue
 from decision.api.auth import access_of, open_to
 from decision.api.compat.ofrep import FLAGS, OfrepEvaluation, OfrepEvaluations, OfrepRequest
+from decision.api.compat.personalizer import RankAnswer, RankQuestion, RewardValue
 from decision.api.compat.segment import SegmentBatch, SegmentMessage, SegmentReceipt
 from decision.api.events import EventBatch
 from decision.api.problem import answer
@@ -33,6 +34,9 @@ _COMPONENTS = (
     OfrepRequest,
     PolicyAnswer,
     Problem,
+    RankAnswer,
+    RankQuestion,
+    RewardValue,
     SegmentBatch,
     SegmentMessage,
     SegmentReceipt,
@@ -104,6 +108,9 @@ def document() -> dict[str, Any]:
             },
             "/ofrep/v1/evaluate/flags/{key}": {"post": _flag()},
             "/ofrep/v1/evaluate/flags": {"post": _flags("postFlags", "OfrepEvaluations", (400, 413, 415))},
+            "/personalizer/v1.0/rank": {"post": _post_rank()},
+            "/personalizer/v1.0/events/{event_id}/reward": {"post": _event("postReward", {"value": 1.0})},
+            "/personalizer/v1.0/events/{event_id}/activate": {"post": _event("postActivate")},
             "/livez": {"get": _get("Is the process up?", "livez")},
             "/readyz": {"get": _get("Can it decide?", "readyz", problems=(503,))},
         },
@@ -188,6 +195,29 @@ def _flags(name: str, schema: str, problems: tuple[int, ...]) -> dict[str, Any]:
 def _flag() -> dict[str, Any]:
     key = {"name": "key", "in": "path", "required": True, "schema": {"type": "string", "examples": list(FLAGS)}}
     return _flags("postFlag", "OfrepEvaluation", (400, 404, 413, 415)) | {"parameters": [key]}
+
+
+def _post_rank() -> dict[str, Any]:
+    example = {"contextFeatures": [{"time": "morning"}], "actions": [{"id": "tea"}, {"id": "coffee"}]}
+    answered = _responses("RankAnswer", (400, 413, 415))
+    return {
+        "summary": "What a client of Azure AI Personalizer asks: which of these actions?",
+        "operationId": "postRank",
+        "requestBody": _body({"$ref": "#/components/schemas/RankQuestion"}, example),
+        "responses": {"201": answered.pop("200")} | answered,
+    }
+
+
+def _event(name: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    event = {"name": "event_id", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 256}}
+    done = {"204": {"description": "Noted; an event that nobody knows is counted in /readyz"}}
+    call = {
+        "summary": "What a client of Azure AI Personalizer tells of an event",
+        "operationId": name,
+        "parameters": [event],
+        "responses": done | _problems((400, 413, 415, 503) if body else (503,)),
+    }
+    return call | ({"requestBody": _body({"$ref": "#/components/schemas/RewardValue"}, body)} if body else {})
 
 
 def _get(summary: str, name: str, schema: str | None = None, problems: tuple[int, ...] = ()) -> dict[str, Any]:

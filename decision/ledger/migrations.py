@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decision.errors import LedgerError
-from decision.ledger import orders
+from decision.ledger import orders, ranks
 from decision.ledger.codec import OUTCOME_COLUMNS, outcome_of
 from decision.stages.events import OF_ORDERS
 
@@ -27,6 +27,7 @@ STEPS = (
     "m003_when_they_came_back",
     "m004_shadow_prices",
     "m005_keys_and_audit",
+    "m006_ranked_events",
 )
 
 
@@ -68,6 +69,12 @@ def m004_shadow_prices(db: Database) -> None:
 def m005_keys_and_audit(db: Database) -> None:
     """Create the keys, and the log of what was administered."""
     for statement in _KEYS.split(";"):
+        db.execute(statement)
+
+
+def m006_ranked_events(db: Database) -> None:
+    """Create the ranked events of callers' own actions."""
+    for statement in ranks.SCHEMA.split(";"):
         db.execute(statement)
 
 
