@@ -27,6 +27,7 @@ from decision.ledger.migrations import missing
 from decision.ledger.sqlite import SqliteLedger
 from decision.programme.read import command
 from decision.programme.template import write_template
+from decision.rank_commands import ranks
 from decision.stages.keys import Keyring
 from decision.wiring import Home, system_user, utc_now
 
@@ -233,7 +234,7 @@ def rollback(home: Home, reason: str) -> None:
             click.echo(f"{point.name} did not follow: {' '.join(str(error).split())}", err=True)
 
 
-for shared in (keys, audit):
+for shared in (keys, audit, ranks):
     main.add_command(shared)
 
 

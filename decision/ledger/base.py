@@ -106,6 +106,10 @@ class Ranks(Protocol):
         """Return the final reward of an event in a tuple, None where it is not settled."""
         ...
 
+    def every(self) -> Iterator[tuple[RankedEvent, tuple[float | None] | None]]:
+        """Yield all events in the order of writing, each with its `reward`."""
+        ...
+
     def model(self, *, after: int = 0) -> tuple[int, bytes] | None:
         """Return the version and the arrays of the latest model if its version is above `after`, else None."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from decision.ledger.codec import from_us, to_us
 from decision.ledger.connection import CALLERS_PATIENCE, Connections
 from decision.stages.ranking import RankedEvent, Told
 
+PART = 1_000
 SCHEMA = """
 CREATE TABLE ranked_events (
     seq INTEGER PRIMARY KEY,
@@ -96,6 +97,19 @@ class SqliteRanks:
             [event_id],
         ).fetchone()
         return row
+
+    def every(self) -> Iterator[tuple[RankedEvent, tuple[float | None] | None]]:
+        """See `Ranks.every`."""
+        last = 0
+        # In parts: a reader who takes her time would keep the log of the database from being written back.
+        while rows := self._connections.db.execute(
+            "SELECT e.seq, e.body, r.event, r.value FROM ranked_events e LEFT JOIN ranked_rewards r ON r.event = e.seq "
+            "WHERE e.seq > ? ORDER BY e.seq LIMIT ?",
+            [last, PART],
+        ).fetchall():
+            for _, body, settled, value in rows:
+                yield _event_of.decode(body), None if settled is None else (value,)
+            last = rows[-1][0]
 
     def model(self, *, after: int = 0) -> tuple[int, bytes] | None:
         """See `Ranks.model`."""

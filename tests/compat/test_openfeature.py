@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -235,3 +236,14 @@ def test_whatever_is_asked_is_answered(server: Server, asked: Any, flag: str) ->
     status, found, _ = posted(server, f"{FLAGS_AT}/{quote(flag, safe='')}", json.dumps({"context": asked}).encode())
     assert status in (200, 400, 404), found
     assert ("value" in found) == (status == 200)
+
+
+def test_an_order_that_is_evaluated_many_times_at_once_is_decided_once(
+    client: OpenFeatureClient, home: Home, ledger: SqliteLedger
+) -> None:
+    asked = context(of_group(home, Group.BUSINESS_AS_USUAL, 2))
+    before = ledger.counts()["decisions"]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda n: client.get_string_details("encore.action", str(n), asked), range(40)))
+    assert len({one.flag_metadata["decision_id"] for one in found}) == 1
+    assert ledger.counts()["decisions"] == before + 1

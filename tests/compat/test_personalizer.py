@@ -1,9 +1,11 @@
 """Azure AI Personalizer's own client, pointed at a real server."""
 
+import json
 import re
 import time
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,14 @@ import numpy as np
 import pytest
 from azure.cognitiveservices.personalizer import PersonalizerClient
 from azure.cognitiveservices.personalizer.models import ErrorResponseException, RankableAction, RankRequest
+from click.testing import CliRunner
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from msrest.authentication import CognitiveServicesCredentials
 from msrest.exceptions import HttpOperationError
 
+from decision.cli import main
 from decision.errors import InvalidProgramme
 from decision.flow.rank import learn_ranks
 from decision.ledger.sqlite import SqliteLedger
@@ -307,3 +311,38 @@ def till(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
     shop = Shop(home)
     yield support.client_of(shop, Role.CHECKOUT)
     assert shop.faults.keys() <= {"personalizer_unknown_event"}
+
+
+def test_an_event_that_is_asked_for_many_times_at_once_is_ranked_once(server: Server, ledger: SqliteLedger) -> None:
+    clients = [client_for(server, server.key) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda n: clients[n % 8].rank(asked("at-once")).as_dict(), range(40)))
+    assert all(one == found[0] for one in found)
+    assert [event.event_id for event, _ in ledger.ranks.every()].count("at-once") == 1
+
+
+def test_the_log_comes_out_again(home: Home, client: PersonalizerClient, ledger: SqliteLedger) -> None:
+    client.rank(asked("out", excluded_actions=["milk"]))
+    lines = CliRunner().invoke(main, ["--home", str(home.root), "ranks"]).output.splitlines()
+    rows = {row["event_id"]: row for row in map(json.loads, lines)}
+    assert len(rows) == len(lines) == len(list(ledger.ranks.every()))
+    row = rows["out"]
+    assert row["probabilities"] == pytest.approx([0.9, 0.1, 0.0])
+    assert row["propensity"] == row["probabilities"][["tea", "coffee", "milk"].index(row["chosen"])]
+    assert (row["learned"], row["reward"], row["context"]) == (None, None, [{"time": "morning"}])
+
+
+def test_what_was_acknowledged_outlives_the_servers_death(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.programme_path.write_text(support.PROGRAMME)
+    with serving(home) as dying:
+        client = client_for(dying, dying.key)
+        first = client.rank(asked("before"))
+        client.events.reward("before", 1.0)
+    with serving(home) as second:
+        again = client_for(second, second.key).rank(asked("before"))
+    assert again.as_dict() == first.as_dict()
+    ledger = home.ledger()
+    assert learn_ranks(settings=USUAL, ranks=ledger.ranks, now=utc_now() + LATER) == 1
+    assert ledger.ranks.reward("before") == (1.0,)
+    ledger.close()
