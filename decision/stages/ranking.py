@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from decision.errors import InvalidInput
 from decision.policies.bandit import best
 from decision.programme.model import RankSettings
 from decision.records import FloatArray
 from decision.stages.choice import sample, with_floor
+
+DEPTH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +94,38 @@ def settled(event: RankedEvent, told: Sequence[Told], settings: RankSettings) ->
     return float(np.clip(by[settings.aggregation], -1.0, 1.0))
 
 
-def facts(features: Sequence[Any]) -> Mapping[str, float]:
-    """Return features as named numbers: a text or a truth is a name of its own, large numbers count by magnitude."""
+def facts(features: Sequence[Any], *, pointer: str = "$") -> Mapping[str, float]:
+    """Return features as named numbers: a text or a truth is a name of its own, large numbers count by magnitude.
+
+    Raises
+    ------
+    InvalidInput : they are nested deeper than `DEPTH`, or a whole number takes more than 64 bits; `pointer` says where.
+    """
     found: dict[str, float] = {}
-    for one in features:
-        _gather(one, "", found)
+    for place, one in enumerate(features):
+        _gather(one, "", found, f"{pointer}[{place}]", DEPTH)
     return found
 
 
-def _gather(value: Any, name: str, found: dict[str, float]) -> None:
+def _gather(value: Any, name: str, found: dict[str, float], pointer: str, depth: int) -> None:
+    if depth == 0:
+        raise InvalidInput(f"Expected features of at most {DEPTH} levels, found more at {pointer}.", pointer=pointer)
     match value:
         case dict():
             for key, inner in value.items():
-                _gather(inner, f"{name}.{key}", found)
+                _gather(inner, f"{name}.{key}", found, pointer, depth - 1)
         case list():
             for place, inner in enumerate(value):
-                _gather(inner, name if isinstance(inner, str | dict) else f"{name}[{place}]", found)
+                own = name if isinstance(inner, str | dict) else f"{name}[{place}]"
+                _gather(inner, own, found, pointer, depth - 1)
         case bool() | str():
             found[f"{name}={value}"] = 1.0
+        case int() if value.bit_length() > 63:
+            raise InvalidInput(
+                f"Expected numbers of 64 bits at {pointer}, found a longer one.",
+                hint="Send an identifier as a text.",
+                pointer=pointer,
+            )
         case int() | float():
             # Nobody told their scale, and one absurdly large number must not drown the others.
             found[name] = float(np.arcsinh(float(value)))

@@ -25,10 +25,12 @@ from decision.cli import main
 from decision.errors import InvalidProgramme
 from decision.flow.rank import learn_ranks
 from decision.ledger.sqlite import SqliteLedger
+from decision.policies.hashed import design
 from decision.programme.model import RankSettings
 from decision.programme.read import parse_programme
+from decision.stages.choice import draw_for
 from decision.stages.keys import Role
-from decision.stages.ranking import RankAction, RankedEvent, Told, chances, facts, settled
+from decision.stages.ranking import RankAction, RankedEvent, Told, chances, drawn, facts, settled
 from decision.wiring import Home, Shop, utc_now
 from tests import support
 from tests.api.test_real_server import Server, serving
@@ -37,6 +39,7 @@ from tests.support import NOW, SECOND
 PAGE = Path(__file__).parents[2] / "docs" / "personalizer.md"
 LATER = timedelta(minutes=11)
 USUAL = RankSettings()
+GOLDEN = [(68, -1.0), (116, 1.0), (197, 1.0), (320, 1.0), (378, 1.0), (489, -1.0)]
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +71,10 @@ def client_for(server: Server, key: str) -> PersonalizerClient:
     client = PersonalizerClient(f"http://127.0.0.1:{server.port}", CognitiveServicesCredentials(key))
     client.config.retry_policy.policy.total = 0
     return client
+
+
+def nested(depth: int) -> list[Any]:
+    return [nested(depth - 1)] if depth else [1]
 
 
 def asked(event_id: str | None, *names: str, **changes: Any) -> RankRequest:
@@ -124,6 +131,14 @@ def test_an_excluded_action_keeps_its_place_and_is_never_drawn(client: Personali
         (asked("many", *map(str, range(51))), "$.actions"),
         (asked("a/b"), "$.eventId"),
         (RankRequest(actions=[RankableAction(id="a", features=[list(range(201))])]), "$.actions[0].features"),
+        (
+            RankRequest(actions=[RankableAction(id="a", features=[])], context_features=[{}, 10**400]),
+            "$.contextFeatures[1]",
+        ),
+        (
+            RankRequest(actions=[RankableAction(id="a", features=[])], context_features=[nested(20)]),
+            "$.contextFeatures[0]",
+        ),
     ],
 )
 def test_a_mistake_is_a_bad_request_with_its_place(
@@ -261,17 +276,40 @@ def test_the_page_works_as_written(server: Server, ledger: SqliteLedger) -> None
     assert [action.action_id for action in found.actions] == ["tea", "coffee"]
 
 
-anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
+def json_with(integers: st.SearchStrategy[int]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        st.none() | st.booleans() | integers | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+        max_leaves=8,
+    )
 
 
-@given(features=st.lists(anything, max_size=4))
+anything = json_with(st.integers())
+
+
+@given(features=st.lists(json_with(st.integers(-(2**62), 2**62)), max_size=4))
 def test_features_are_finite_numbers_whatever_they_are(features: list[Any]) -> None:
     found = facts(features)
     assert np.isfinite(list(found.values())).all()
+    rows = design(features, [RankAction("a", features), RankAction("b"), RankAction("a", features)])
+    assert np.isfinite(rows).all()
+    assert (rows[0] == rows[2]).all()
+    assert (rows[0] != rows[1]).any()
+
+
+def test_hashes_are_the_same_everywhere() -> None:
+    """A model that was learned in one process is used in others, and after upgrades."""
+    (row,) = design([{"when": "morning"}], [RankAction("tea", [{"taste": "mild"}])])
+    places = np.flatnonzero(row)
+    assert list(zip(places.tolist(), row[places].tolist(), strict=True)) == GOLDEN
+
+
+def test_actions_are_drawn_as_often_as_their_probabilities_say() -> None:
+    found = chances(np.array([0.1, 0.7, 0.3, 0.9]), [True, True, True, False], exploration=0.3)
+    assert found.tolist() == pytest.approx([0.1, 0.8, 0.1, 0.0])
+    draws = [drawn(found, draw=draw_for(f"event-{n}", salt="pepper", attempt=0)) for n in range(20_000)]
+    # Four standard errors of the most uncertain share.
+    assert np.bincount(draws, minlength=4) / 20_000 == pytest.approx(found, abs=4 * np.sqrt(0.16 / 20_000))
 
 
 @given(

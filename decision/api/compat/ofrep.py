@@ -128,7 +128,11 @@ def question_in(context: Mapping[str, Any], *, features: tuple[str, ...]) -> Dec
     facts = {name: context[name] for name in features if name in context and name not in _NAMED} | own
     given = {name: context[name] for name in _NAMED if context.get(name) is not None}
     body = {"customer_id": customer, "trigger": "purchase", "features": facts} | given
-    return parsing.decode(msgspec.json.encode(body), _question, root="$.context")
+    try:
+        told = msgspec.json.encode(body)
+    except RecursionError:
+        raise InvalidInput("Expected less deeply nested facts at $.context.", pointer="$.context") from None
+    return parsing.decode(told, _question, root="$.context")
 
 
 def evaluation(key: str, decision: DecisionAnswer) -> OfrepEvaluation:

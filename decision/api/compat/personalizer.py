@@ -129,7 +129,7 @@ def read_question(question: RankQuestion, *, now: datetime) -> RankRequest:
 
 
 def _check_features(features: list[Any] | None, pointer: str) -> None:
-    found = facts(features or [])
+    found = facts(features or [], pointer=pointer)
     if len(found) > FEATURE_LIMIT:
         raise InvalidInput(
             f"Expected at most {FEATURE_LIMIT} features at {pointer}, found {len(found)}.", pointer=pointer
