@@ -196,8 +196,6 @@ def _mature_and_learn(home: Home, ledger: Ledger) -> None:
     programme, now = home.programme(), utc_now()
     swept = sweep(programme=programme, ledger=ledger, now=now)
     pace(programme=programme, ledger=ledger, now=now)
-    if taught := learn_ranks(settings=programme.ranking, ranks=ledger.ranks, now=now):
-        click.echo(f"{now:%H:%M:%S} learned {counted(taught, 'ranked event')}")
     if version := champion_version(ledger):
         learned = learn_once(home.bundles.read(version), programme=programme, ledger=ledger, now=now)
         if learned.outcomes or learned.replayed:
@@ -205,6 +203,8 @@ def _mature_and_learn(home: Home, ledger: Ledger) -> None:
             click.echo(f"{now:%H:%M:%S} learned {outcomes} of {days}")
     if swept.rewards or swept.expired:
         click.echo(f"{now:%H:%M:%S} {counted(swept.rewards, 'reward')}, {counted(swept.expired, 'offer')} expired")
+    if taught := learn_ranks(settings=programme.ranking, ranks=ledger.ranks, now=now):
+        click.echo(f"{now:%H:%M:%S} learned {counted(taught, 'ranked event')}")
 
 
 @main.command()

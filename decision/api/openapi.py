@@ -107,7 +107,7 @@ def document() -> dict[str, Any]:
                 )
             },
             "/ofrep/v1/evaluate/flags/{key}": {"post": _flag()},
-            "/ofrep/v1/evaluate/flags": {"post": _flags("postFlags", "OfrepEvaluations", (400, 413, 415))},
+            "/ofrep/v1/evaluate/flags": {"post": _all_flags()},
             "/personalizer/v1.0/rank": {"post": _post_rank()},
             "/personalizer/v1.0/events/{event_id}/reward": {"post": _event("postReward", {"value": 1.0})},
             "/personalizer/v1.0/events/{event_id}/activate": {"post": _event("postActivate")},
@@ -195,6 +195,12 @@ def _flags(name: str, schema: str, problems: tuple[int, ...]) -> dict[str, Any]:
 def _flag() -> dict[str, Any]:
     key = {"name": "key", "in": "path", "required": True, "schema": {"type": "string", "examples": list(FLAGS)}}
     return _flags("postFlag", "OfrepEvaluation", (400, 404, 413, 415)) | {"parameters": [key]}
+
+
+def _all_flags() -> dict[str, Any]:
+    call = _flags("postFlags", "OfrepEvaluations", (400, 413, 415))
+    call["responses"]["304"] = {"description": "Nothing new since the answer with the ETag in If-None-Match"}
+    return call
 
 
 def _post_rank() -> dict[str, Any]:

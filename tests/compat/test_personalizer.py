@@ -23,9 +23,10 @@ from msrest.exceptions import HttpOperationError
 
 from decision.cli import main
 from decision.errors import InvalidProgramme
-from decision.flow.rank import learn_ranks
+from decision.flow.rank import RankRequest as RankRequest_
+from decision.flow.rank import learn_ranks, rank
 from decision.ledger.sqlite import SqliteLedger
-from decision.policies.hashed import design
+from decision.policies.hashed import RankModel, design
 from decision.programme.model import RankSettings
 from decision.programme.read import parse_programme
 from decision.stages.choice import draw_for
@@ -383,4 +384,17 @@ def test_what_was_acknowledged_outlives_the_servers_death(tmp_path: Path) -> Non
     ledger = home.ledger()
     assert learn_ranks(settings=USUAL, ranks=ledger.ranks, now=utc_now() + LATER) == 1
     assert ledger.ranks.reward("before") == (1.0,)
+    ledger.close()
+
+
+def test_encore_learn_learns_what_is_over_and_a_new_server_knows_it(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.programme_path.write_text(support.PROGRAMME)
+    ledger, then = home.ledger(), utc_now() - timedelta(hours=1)
+    request_ = RankRequest_("over", (), (RankAction("a"),), frozenset(), False, "body")
+    rank(request_, model=RankModel(), settings=USUAL, salt="pepper", ranks=ledger.ranks, now=then)
+    ledger.ranks.tell("over", Told(then + SECOND, 1.0))
+    done = CliRunner().invoke(main, ["--home", str(home.root), "learn", "--once"])
+    assert (done.exit_code, "learned 1 ranked event\n" in done.output) == (0, True), done.output
+    assert Shop(home).rank_model.scores((), [RankAction("a")])[0] > 0.0
     ledger.close()
