@@ -19,6 +19,7 @@ from decision.flow.learn import learn as learn_once
 from decision.flow.pace import pace
 from decision.flow.promotion import champion_version
 from decision.flow.promotion import rollback as roll_back
+from decision.flow.rank import learn_ranks
 from decision.flow.sweep import sweep
 from decision.inbox_commands import inbox
 from decision.key_commands import audit, keys
@@ -27,6 +28,7 @@ from decision.ledger.migrations import missing
 from decision.ledger.sqlite import SqliteLedger
 from decision.programme.read import command
 from decision.programme.template import write_template
+from decision.rank_commands import ranks
 from decision.stages.keys import Keyring
 from decision.wiring import Home, system_user, utc_now
 
@@ -202,6 +204,8 @@ def _mature_and_learn(home: Home, ledger: Ledger) -> None:
             click.echo(f"{now:%H:%M:%S} learned {outcomes} of {days}")
     if swept.rewards or swept.expired:
         click.echo(f"{now:%H:%M:%S} {counted(swept.rewards, 'reward')}, {counted(swept.expired, 'offer')} expired")
+    if taught := learn_ranks(settings=programme.ranking, ranks=ledger.ranks, now=now):
+        click.echo(f"{now:%H:%M:%S} learned {counted(taught, 'ranked event')}")
 
 
 @main.command()
@@ -231,7 +235,7 @@ def rollback(home: Home, reason: str) -> None:
             click.echo(f"{point.name} did not follow: {' '.join(str(error).split())}", err=True)
 
 
-for shared in (keys, audit, inbox):
+for shared in (keys, audit, inbox, ranks):
     main.add_command(shared)
 
 

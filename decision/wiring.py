@@ -16,9 +16,11 @@ from decision.bundle.store import BundleStore
 from decision.errors import EncoreError, LedgerError
 from decision.flow.pace import prices_in_force
 from decision.flow.promotion import champion_version
+from decision.flow.rank import fresh_model
 from decision.ledger.base import Ledger
 from decision.ledger.sqlite import SqliteLedger
 from decision.locks import FileLock
+from decision.policies.hashed import RankModel
 from decision.programme.model import Programme
 from decision.programme.read import load_programme
 from decision.serving import Champion, Serving, champion_from
@@ -109,6 +111,7 @@ class Shop:
         self._stop = threading.Event()
         self.keys = Keyring()
         self.serving = Serving(home.programme(), None)
+        self.rank_model = RankModel()
         self.refresh()
 
     def _stamp(self) -> int:
@@ -128,6 +131,7 @@ class Shop:
             self.count_fault(type(error).__name__)
             log.error("kept the last good policy: %s", error)
         self.serving = Serving(programme, champion, prices_in_force(programme, self.ledger))
+        self.rank_model = fresh_model(self.ledger.ranks, after=self.rank_model.version) or self.rank_model
 
     def _fresh_keys(self) -> Keyring:
         try:

@@ -9,7 +9,7 @@ from flask import Flask
 
 from decision import server
 from decision.api import auth, decisions, events, health, openapi, policy, problem
-from decision.api.compat import segment, webhooks
+from decision.api.compat import ofrep, personalizer, segment, webhooks
 from decision.wiring import Home, Shop
 
 
@@ -18,7 +18,7 @@ def create_app(shop: Shop) -> Flask:
     app = Flask("encore", static_folder=None)
     problem.register(app)
     auth.guard(app, shop)
-    for room in (decisions, events, policy, segment, webhooks, health, openapi):
+    for room in (decisions, events, policy, segment, ofrep, personalizer, webhooks, health, openapi):
         app.register_blueprint(room.blueprint(shop))
     return app
 

@@ -15,6 +15,8 @@ from decision.stages.keys import Role
 from decision.wiring import Shop
 
 View = TypeVar("View", bound=Callable[..., Any])
+# Where clients of Azure's services put their key.
+SUBSCRIPTION_KEY = "HTTP_OCP_APIM_SUBSCRIPTION_KEY"
 CHALLENGES = ('Bearer realm="encore"', 'Basic realm="encore"')
 
 
@@ -63,7 +65,7 @@ def guard(app: Flask, shop: Shop) -> None:
         access = access_of(app, request.endpoint)
         if access.keyless:
             return None
-        text = presented(request.environ.get("HTTP_AUTHORIZATION", ""))
+        text = presented(request.environ.get("HTTP_AUTHORIZATION", "")) or request.environ.get(SUBSCRIPTION_KEY, "")
         key = shop.keys.find(text)
         if key is None:
             return _unknown("one that is unknown or revoked" if text else "none")

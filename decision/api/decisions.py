@@ -62,26 +62,8 @@ def blueprint(shop: Shop) -> Blueprint:
     def post_decision() -> Response:
         question = parsing.decode(parsing.body_of(request, limit=BODY_LIMIT), _decoder)
         key = parsing.idempotency_key(request.headers.get("Idempotency-Key"))
-        serving, ledger, now = shop.serving, shop.ledger, utc_now()
-        decision_id, fingerprint = id_of(question, key=key, now=now), fingerprint_of(question)
-        try:
-            # Before anything is checked against the programme of today: a retry is answered as it was the first time.
-            decision = recall(decision_id, fingerprint=fingerprint, ledger=ledger)
-            if decision is None:
-                asked = read_question(
-                    question, decision_id=decision_id, fingerprint=fingerprint, programme=serving.programme
-                )
-                decision = decide(asked, serving=serving, ledger=ledger, now=now)
-                if decision.reasons[0][0] == Reason.RULE_FAILED:
-                    shop.count_fault(Reason.RULE_FAILED.value)
-        except (InvalidInput, IdempotencyMismatch):
-            raise
-        except Exception as fault:
-            # The till never waits on us: any fault answers control, and is counted.
-            shop.count_fault(type(fault).__name__)
-            log.exception("decision answered control after a fault")
-            return answer(fallback(decision_id, now=now))
-        return answer(decision_answer(decision, serving.programme))
+        decision_id = id_of(question, key=key, now=utc_now())
+        return answer(answered(question, decision_id=decision_id, fingerprint=fingerprint_of(question), shop=shop))
 
     @routes.get("/v1/decisions/<decision_id>")
     @open_to(Role.ANALYST, Role.MARKETER)
@@ -92,6 +74,34 @@ def blueprint(shop: Shop) -> Blueprint:
         return answer(decision_record(decision, shop))
 
     return routes
+
+
+def answered(question: DecisionQuestion, *, decision_id: str, fingerprint: str, shop: Shop) -> DecisionAnswer:
+    """Return the answer to a question: the one it got before under this id, a new one, or control after a fault.
+
+    Raises
+    ------
+    InvalidInput, IdempotencyMismatch : the caller's mistakes; no other error leaves this.
+    """
+    serving, ledger, now = shop.serving, shop.ledger, utc_now()
+    try:
+        # Before anything is checked against the programme of today: a retry is answered as it was the first time.
+        decision = recall(decision_id, fingerprint=fingerprint, ledger=ledger)
+        if decision is None:
+            asked = read_question(
+                question, decision_id=decision_id, fingerprint=fingerprint, programme=serving.programme
+            )
+            decision = decide(asked, serving=serving, ledger=ledger, now=now)
+            if decision.reasons[0][0] == Reason.RULE_FAILED:
+                shop.count_fault(Reason.RULE_FAILED.value)
+    except (InvalidInput, IdempotencyMismatch):
+        raise
+    except Exception as fault:
+        # The till never waits on us: any fault answers control, and is counted.
+        shop.count_fault(type(fault).__name__)
+        log.exception("decision answered control after a fault")
+        return fallback(decision_id, now=now)
+    return decision_answer(decision, serving.programme)
 
 
 def id_of(question: DecisionQuestion, *, key: str | None, now: datetime) -> str:

@@ -12,6 +12,8 @@ from flask import Blueprint, Flask, Response, current_app, render_template
 from decision import __version__
 from decision.api import event_catalogue
 from decision.api.auth import access_of, open_to
+from decision.api.compat.ofrep import FLAGS, OfrepEvaluation, OfrepEvaluations, OfrepRequest
+from decision.api.compat.personalizer import RankAnswer, RankQuestion, RewardValue
 from decision.api.compat.segment import SegmentBatch, SegmentMessage, SegmentReceipt
 from decision.api.events import EventBatch
 from decision.api.problem import answer
@@ -28,8 +30,14 @@ _COMPONENTS = (
     Event,
     EventBatch,
     EventReceipt,
+    OfrepEvaluation,
+    OfrepEvaluations,
+    OfrepRequest,
     PolicyAnswer,
     Problem,
+    RankAnswer,
+    RankQuestion,
+    RewardValue,
     SegmentBatch,
     SegmentMessage,
     SegmentReceipt,
@@ -106,6 +114,11 @@ def document() -> dict[str, Any]:
             "/v1/webhooks/woocommerce": {
                 "post": _webhook("WooCommerce", "postWoocommerce", ("X-WC-Webhook-Signature", "X-WC-Webhook-Topic"))
             },
+            "/ofrep/v1/evaluate/flags/{key}": {"post": _flag()},
+            "/ofrep/v1/evaluate/flags": {"post": _all_flags()},
+            "/personalizer/v1.0/rank": {"post": _post_rank()},
+            "/personalizer/v1.0/events/{event_id}/reward": {"post": _event("postReward", {"value": 1.0})},
+            "/personalizer/v1.0/events/{event_id}/activate": {"post": _event("postActivate")},
             "/livez": {"get": _get("Is the process up?", "livez")},
             "/readyz": {"get": _get("Can it decide?", "readyz", problems=(503,))},
         },
@@ -184,6 +197,52 @@ def _webhook(platform: str, name: str, headers: tuple[str, ...]) -> dict[str, An
         "requestBody": _body({"type": "object"}, {"id": 1}),
         "responses": _responses("DeliveryReceipt", (401, 413, 415, 503)),
     }
+
+
+def _flags(name: str, schema: str, problems: tuple[int, ...]) -> dict[str, Any]:
+    order = {"order_id": "O-1", "total": {"amount": "59.90", "currency": "EUR"}}
+    return {
+        "summary": "What an OpenFeature client asks (OFREP)",
+        "operationId": name,
+        "requestBody": _body(
+            {"$ref": "#/components/schemas/OfrepRequest"}, {"context": {"targetingKey": "C-1001", "order": order}}
+        ),
+        "responses": _responses(schema, problems),
+    }
+
+
+def _flag() -> dict[str, Any]:
+    key = {"name": "key", "in": "path", "required": True, "schema": {"type": "string", "examples": list(FLAGS)}}
+    return _flags("postFlag", "OfrepEvaluation", (400, 404, 413, 415)) | {"parameters": [key]}
+
+
+def _all_flags() -> dict[str, Any]:
+    call = _flags("postFlags", "OfrepEvaluations", (400, 413, 415))
+    call["responses"]["304"] = {"description": "Nothing new since the answer with the ETag in If-None-Match"}
+    return call
+
+
+def _post_rank() -> dict[str, Any]:
+    example = {"contextFeatures": [{"time": "morning"}], "actions": [{"id": "tea"}, {"id": "coffee"}]}
+    answered = _responses("RankAnswer", (400, 413, 415))
+    return {
+        "summary": "What a client of Azure AI Personalizer asks: which of these actions?",
+        "operationId": "postRank",
+        "requestBody": _body({"$ref": "#/components/schemas/RankQuestion"}, example),
+        "responses": {"201": answered.pop("200")} | answered,
+    }
+
+
+def _event(name: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    event = {"name": "event_id", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 256}}
+    done = {"204": {"description": "Noted; an event that nobody knows is counted in /readyz"}}
+    call = {
+        "summary": "What a client of Azure AI Personalizer tells of an event",
+        "operationId": name,
+        "parameters": [event],
+        "responses": done | _problems((400, 413, 415, 503) if body else (503,)),
+    }
+    return call | ({"requestBody": _body({"$ref": "#/components/schemas/RewardValue"}, body)} if body else {})
 
 
 def _get(summary: str, name: str, schema: str | None = None, problems: tuple[int, ...] = ()) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from decision.records import Customer, Decision, Outcome, Reservation, Reward
 from decision.stages.guardrails import Used
 from decision.stages.keys import ApiKey
 from decision.stages.pacing import Price
+from decision.stages.ranking import RankedEvent, Told
 
 # Who acts where no person does, as in a simulation.
 ENCORE = "encore"
@@ -93,8 +94,52 @@ class Settlement:
     keep_count: bool
 
 
+class Ranks(Protocol):
+    """Durable records of ranked events. Every write has been committed when the call returns."""
+
+    def event(self, event_id: str) -> RankedEvent | None:
+        """Return an event, or None."""
+        ...
+
+    def record_event(self, event: RankedEvent) -> RankedEvent:
+        """Write an event, unless one of its id exists; return the one that is kept."""
+        ...
+
+    def tell(self, event_id: str, told: Told) -> bool:
+        """Append what was told of an event; return whether there is one."""
+        ...
+
+    def due(self, *, now: datetime, limit: int) -> list[tuple[RankedEvent, list[Told]]]:
+        """Return events whose wait is over at `now` and that are not settled, oldest first, with what was told."""
+        ...
+
+    def settle(self, rewards: Mapping[str, float | None], model: bytes | None) -> None:
+        """Write the final rewards of due events, and the model that learned from them, in one transaction.
+
+        None as a reward means that an event is not to be learned from; None as the model keeps the one before.
+        """
+        ...
+
+    def reward(self, event_id: str) -> tuple[float | None] | None:
+        """Return the final reward of an event in a tuple, None where it is not settled."""
+        ...
+
+    def every(self) -> Iterator[tuple[RankedEvent, tuple[float | None] | None]]:
+        """Yield all events in the order of writing, each with its `reward`."""
+        ...
+
+    def model(self, *, after: int = 0) -> tuple[int, bytes] | None:
+        """Return the version and the arrays of the latest model if its version is above `after`, else None."""
+        ...
+
+
 class Ledger(Protocol):
     """Durable records. Every write has been committed when the call returns."""
+
+    @property
+    def ranks(self) -> Ranks:
+        """Return the records of ranked events."""
+        ...
 
     def customer(self, customer_id: str, *, contacts_since: datetime | None = None) -> Customer:
         """Return what is known of a customer with her treatments after a time, or all of them.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decision.errors import LedgerError
-from decision.ledger import orders
+from decision.ledger import orders, ranks
 from decision.ledger.codec import OUTCOME_COLUMNS, outcome_of
 from decision.stages.events import OF_ORDERS
 
@@ -28,6 +28,7 @@ STEPS = (
     "m004_shadow_prices",
     "m005_keys_and_audit",
     "m006_inbox",
+    "m007_ranked_events",
 )
 
 
@@ -94,6 +95,14 @@ CREATE TABLE inbox (
 CREATE INDEX inbox_by_order ON inbox (order_id) WHERE order_id IS NOT NULL;
 CREATE INDEX orders_by_id ON orders (order_id)
 """
+
+
+def m007_ranked_events(db: Database) -> None:
+    """Create the ranked events of callers' own actions."""
+    for statement in ranks.SCHEMA.split(";"):
+        db.execute(statement)
+
+
 _SHADOW_PRICES = """
 CREATE TABLE shadow_prices (
     seq INTEGER PRIMARY KEY,

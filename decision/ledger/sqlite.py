@@ -32,6 +32,7 @@ from decision.ledger.codec import (
 from decision.ledger.connection import CALLERS_PATIENCE, PATIENCE, Connections, Turns
 from decision.ledger.group_commit import GroupCommit
 from decision.ledger.migrations import STEPS, applied, check_not_newer, migrate
+from decision.ledger.ranks import SqliteRanks
 from decision.records import CONTROL, Consent, Customer, Decision, Outcome, Reservation, Reward, RewardStatus
 from decision.stages.events import OF_CONSENT, OF_ORDERS, with_word
 from decision.stages.guardrails import Used, fits
@@ -132,6 +133,11 @@ class SqliteLedger:
 
     def _transaction(self, *, patience: float = PATIENCE) -> AbstractContextManager[sqlite3.Connection]:
         return self._connections.transaction(patience=patience)
+
+    @property
+    def ranks(self) -> SqliteRanks:
+        """See `Ledger.ranks`."""
+        return SqliteRanks(self._connections)
 
     def close(self) -> None:
         """Close this thread's connection and those of threads that have ended."""

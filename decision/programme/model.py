@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
 from typing import Any
@@ -168,6 +168,22 @@ class Feature:
     kind: str
 
 
+AGGREGATIONS = ("earliest", "latest", "sum")
+
+
+@dataclass(frozen=True, slots=True)
+class RankSettings:
+    """How ranked events are explored and rewarded; the defaults are those of Azure AI Personalizer.
+
+    `exploration` is the share of events that is spread evenly over the allowed actions.
+    """
+
+    reward_wait: timedelta = timedelta(minutes=10)
+    default_reward: float = 0.0
+    aggregation: str = "earliest"
+    exploration: float = 0.2
+
+
 @dataclass(frozen=True)
 class Programme:
     """Everything the marketer decides, validated. `digest` is a hash of the file it was read from.
@@ -197,6 +213,7 @@ class Programme:
     features: Mapping[str, Feature]
     actions: tuple[Action, ...]
     digest: str
+    ranking: RankSettings = field(default_factory=RankSettings)
 
     def action(self, action_id: str) -> Action:
         """Return the action with this id. Raises `UnknownName` when the programme has none."""

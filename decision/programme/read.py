@@ -7,7 +7,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Mapping
-from datetime import time
+from datetime import time, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,6 +16,7 @@ from decision.errors import InvalidProgramme, NotFound
 from decision.money import CURRENCIES
 from decision.programme import rules
 from decision.programme.model import (
+    AGGREGATIONS,
     BURDENS,
     FACTS,
     GUARDRAIL_METRICS,
@@ -32,6 +33,7 @@ from decision.programme.model import (
     Guardrails,
     Offer,
     Programme,
+    RankSettings,
     Store,
     actions_of,
 )
@@ -141,6 +143,7 @@ def _programme(root: Section, *, digest: str) -> Programme:
         features=MappingProxyType(features),
         actions=actions,
         digest=digest,
+        ranking=_ranking(root.sub("personalizer")),
     )
     head.finish()
     root.finish()
@@ -373,3 +376,17 @@ def _eligibility(section: Section, features: Mapping[str, Feature]) -> Eligibili
             section.wrong("rules", mistake)
     section.finish()
     return eligibility
+
+
+def _ranking(section: Section) -> RankSettings:
+    usual = RankSettings()
+    settings = RankSettings(
+        reward_wait=timedelta(
+            seconds=section.number("reward_wait_seconds", usual.reward_wait.total_seconds(), low=5.0, high=172_800.0)
+        ),
+        default_reward=section.number("default_reward", usual.default_reward, low=-1.0, high=1.0),
+        aggregation=section.text("reward_aggregation", usual.aggregation, one_of=AGGREGATIONS),
+        exploration=section.number("exploration", usual.exploration, high=1.0),
+    )
+    section.finish()
+    return settings

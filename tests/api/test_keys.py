@@ -33,6 +33,11 @@ TABLE: dict[tuple[str, str], set[Role] | None] = {
     ("POST", "/v1/batch"): TILLS,
     ("POST", "/v1/track"): TILLS,
     ("POST", "/v1/identify"): TILLS,
+    ("POST", "/ofrep/v1/evaluate/flags/<key>"): TILLS,
+    ("POST", "/ofrep/v1/evaluate/flags"): TILLS,
+    ("POST", "/personalizer/v1.0/rank"): TILLS,
+    ("POST", "/personalizer/v1.0/events/<event_id>/reward"): TILLS,
+    ("POST", "/personalizer/v1.0/events/<event_id>/activate"): TILLS,
     ("GET", "/v1/policy"): READERS,
     ("GET", "/openapi.json"): EVERYBODY,
     ("GET", "/docs"): EVERYBODY,
@@ -211,7 +216,7 @@ def test_the_description_says_what_is_enforced(app: Flask, stranger: FlaskClient
         assert call["security"] == ([] if roles is None else [{"bearer": []}, {"basic": []}])
         assert set(call.get("x-roles", ())) == (roles or set())
         assert ({"401", "403"} <= set(call["responses"])) == (roles is not None)
-    assert described == 9
+    assert described == 14
 
 
 def test_a_fault_leaves_no_key_in_the_log(
