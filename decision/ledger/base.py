@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from decision.ledger.outbox import Outbox
 from decision.records import Customer, Decision, Outcome, Reservation, Reward
 from decision.stages.guardrails import Used
 from decision.stages.keys import ApiKey
@@ -77,6 +78,11 @@ class Settlement:
 
 class Ledger(Protocol):
     """Durable records. Every write has been committed when the call returns."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """Return what other systems are told."""
+        ...
 
     def customer(self, customer_id: str, *, contacts_since: datetime | None = None) -> Customer:
         """Return what is known of a customer with her treatments after a time, or all of them.

@@ -27,6 +27,7 @@ STEPS = (
     "m003_when_they_came_back",
     "m004_shadow_prices",
     "m005_keys_and_audit",
+    "m006_outbox",
 )
 
 
@@ -68,6 +69,12 @@ def m004_shadow_prices(db: Database) -> None:
 def m005_keys_and_audit(db: Database) -> None:
     """Create the keys, and the log of what was administered."""
     for statement in _KEYS.split(";"):
+        db.execute(statement)
+
+
+def m006_outbox(db: Database) -> None:
+    """Create the endpoints that are told decisions, and what became of each message."""
+    for statement in _OUTBOX.split(";"):
         db.execute(statement)
 
 
@@ -115,6 +122,29 @@ CREATE TABLE audit (
     act TEXT NOT NULL,
     detail TEXT NOT NULL
 )
+"""
+_OUTBOX = """
+CREATE TABLE endpoints (
+    name TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    channels TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    stopped TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE deliveries (
+    seq INTEGER PRIMARY KEY,
+    endpoint TEXT NOT NULL,
+    decision_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    queued_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    note TEXT NOT NULL,
+    UNIQUE (decision_id, endpoint)
+);
+CREATE INDEX deliveries_waiting ON deliveries (endpoint, due_at) WHERE state = 'waiting';
+CREATE INDEX deliveries_dead ON deliveries (endpoint) WHERE state = 'dead'
 """
 _FIRST_SCHEMA = """
 CREATE TABLE decisions (
