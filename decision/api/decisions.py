@@ -20,6 +20,7 @@ from decision.api.schemas import (
     DecisionAnswer,
     DecisionQuestion,
     DecisionRecord,
+    DeliveryAnswer,
     Money,
     Odds,
     ReasonAnswer,
@@ -217,6 +218,10 @@ def decision_record(decision: Decision, shop: Shop) -> DecisionRecord:
             )
         ),
         reward=_reward_answer(shop.ledger.reward(decision.decision_id), programme.currency),
+        deliveries=tuple(
+            DeliveryAnswer(one.endpoint, one.state.value, one.attempts, one.changed_at, one.note)
+            for one in shop.ledger.outbox.of(decision.decision_id)
+        ),
     )
 
 

@@ -28,7 +28,7 @@ from decision.records import Decision
 from decision.sender import Sender
 from decision.stages.delivery import ATTEMPTS, LATEST, Delivery, Endpoint, Reply, State, after, quiet_until
 from decision.stages.signing import Secret, headers, secret_of, valid
-from decision.wiring import Home, utc_now
+from decision.wiring import Home, Shop, utc_now
 from tests import support
 from tests.api.test_cli import encore
 from tests.support import DAY, NOW, SECOND, decided, outcome
@@ -148,6 +148,9 @@ def test_a_decision_reaches_the_system_that_delivers_it(home: Home, ledger: Sqli
     assert data["action"]["terms"]["percent"] == 10
     assert re.fullmatch(r"msg_[0-9a-f]{32}", found["webhook-id"])
     assert (only(ledger).state, only(ledger).attempts, only(ledger).note) == (State.DELIVERED, 1, "status 200")
+    shop = Shop(home)
+    (receipt,) = support.client_of(shop).get("/v1/decisions/d.1").get_json()["deliveries"]
+    assert (receipt["endpoint"], receipt["state"], receipt["attempts"]) == ("mailer", "delivered", 1)
 
 
 def test_the_signature_is_that_of_the_official_library() -> None:
