@@ -30,6 +30,7 @@ from decision.programme.read import command
 from decision.programme.template import write_template
 from decision.rank_commands import ranks
 from decision.stages.keys import Keyring
+from decision.webhook_commands import webhooks
 from decision.wiring import Home, system_user, utc_now
 
 OFFLINE = "encore.commands"
@@ -97,6 +98,7 @@ def main(ctx: click.Context, home: Path) -> None:
       encore keys create …        a key for whoever calls the service
       encore serve                answer decisions over HTTP
       encore learn                mature rewards, update the bandit
+      encore webhooks …           other systems deliver e-mails, SMS and pushes
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     ctx.obj = Home(home)
@@ -235,7 +237,7 @@ def rollback(home: Home, reason: str) -> None:
             click.echo(f"{point.name} did not follow: {' '.join(str(error).split())}", err=True)
 
 
-for shared in (keys, audit, inbox, ranks):
+for shared in (keys, audit, inbox, ranks, webhooks):
     main.add_command(shared)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from decision.errors import NotFound, counted
-from decision.flow.deliver import Desk
+from decision.flow.receive import Desk
 from decision.ledger.base import Act, InboxItem, Ledger
 from decision.ledger.sqlite import SqliteLedger
 from decision.wiring import Home, system_user, utc_now

@@ -75,6 +75,23 @@ class Home:
         finally:
             lock.release()
 
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Keep other senders of webhooks out: two would send each message twice. A killed one is out at once.
+
+        Raises
+        ------
+        LedgerError : another sender is at work.
+        """
+        lock = FileLock(self.root / "webhooks.lock")
+        if not lock.acquire(patience=LEARNERS_PATIENCE):
+            hint = "One `encore webhooks send` does all the work of a home."
+            raise LedgerError(f"Expected no other sender of webhooks in {self.root}, found one at work.", hint=hint)
+        try:
+            yield
+        finally:
+            lock.release()
+
     def ledger(self) -> SqliteLedger:
         """Open the ledger, creating it where there is none."""
         if not self.ledger_path.exists():

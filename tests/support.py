@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from flask.testing import FlaskClient
 
-from decision.api import create_app
+from decision.api.app import create_app
 from decision.bundle.manifest import FORMAT, Manifest, Provenance
 from decision.bundle.store import Bundle, BundleStore
 from decision.flow.keys import create_key

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import secrets
 from datetime import datetime
 
 import msgspec
@@ -12,6 +11,7 @@ from flask import Blueprint, Response, request
 
 from decision.api import parsing
 from decision.api.auth import open_to
+from decision.api.fallback import fallback
 from decision.api.problem import answer
 from decision.api.schemas import (
     ActionAnswer,
@@ -20,6 +20,7 @@ from decision.api.schemas import (
     DecisionAnswer,
     DecisionQuestion,
     DecisionRecord,
+    DeliveryAnswer,
     Money,
     Odds,
     ReasonAnswer,
@@ -28,12 +29,12 @@ from decision.api.schemas import (
 )
 from decision.errors import IdempotencyMismatch, InvalidInput, NotFound
 from decision.flow.decide import decide, recall
+from decision.ids import new_decision_id
 from decision.money import from_micros, to_micros
 from decision.programme.model import Programme
 from decision.programme.section import unknown_name
 from decision.records import (
     CONTROL,
-    CONTROL_ACTION,
     Action,
     Decision,
     DecisionRequest,
@@ -50,6 +51,7 @@ from decision.wiring import Shop, utc_now
 
 log = logging.getLogger("encore")
 BODY_LIMIT = 64 * 1024
+FAULT = "Encore could not decide; nothing was written or promised"
 _decoder = msgspec.json.Decoder(DecisionQuestion)
 
 
@@ -100,7 +102,7 @@ def answered(question: DecisionQuestion, *, decision_id: str, fingerprint: str, 
         # The till never waits on us: any fault answers control, and is counted.
         shop.count_fault(type(fault).__name__)
         log.exception("decision answered control after a fault")
-        return fallback(decision_id, now=now)
+        return fallback(decision_id, code=Reason.FAULT.value, detail=FAULT, now=now)
     return decision_answer(decision, serving.programme)
 
 
@@ -148,11 +150,6 @@ def read_question(
     )
 
 
-def new_decision_id(now: datetime) -> str:
-    """Return a fresh id that sorts by time: 12 hexadecimal digits of milliseconds, then 20 at random."""
-    return f"{int(now.timestamp() * 1000):012x}{secrets.token_hex(10)}"
-
-
 def _micros(money: Money, programme: Programme, pointer: str) -> int:
     if money.currency != programme.currency:
         raise InvalidInput(
@@ -175,23 +172,6 @@ def _channels(question: DecisionQuestion, programme: Programme) -> list[str]:
         if name not in programme.channels:
             raise unknown_name("channel", name, tuple(programme.channels), pointer=f"$.consent.{name}")
     return list(question.consent)
-
-
-def fallback(decision_id: str, *, now: datetime) -> DecisionAnswer:
-    """Return the answer for a decision that a fault prevented: control, not written down."""
-    return DecisionAnswer(
-        decision_id=decision_id,
-        action=_action_answer(CONTROL_ACTION, None, None),
-        propensity=1.0,
-        group=None,
-        policy_version="fallback",
-        decided_at=now,
-        expires_at=None,
-        reasons=(ReasonAnswer(Reason.FAULT.value, "Encore could not decide; nothing was written or promised"),),
-        rejected=(),
-        repurchase_odds=Odds(None, None),
-        recorded=False,
-    )
 
 
 def decision_answer(decision: Decision, programme: Programme) -> DecisionAnswer:
@@ -248,6 +228,10 @@ def decision_record(decision: Decision, shop: Shop) -> DecisionRecord:
             )
         ),
         reward=_reward_answer(shop.ledger.reward(decision.decision_id), programme.currency),
+        deliveries=tuple(
+            DeliveryAnswer(one.endpoint, one.state.value, one.attempts, one.changed_at, one.note)
+            for one in shop.ledger.outbox.of(decision.decision_id)
+        ),
     )
 
 

@@ -10,7 +10,8 @@ from decision.api.auth import open_to
 from decision.api.problem import answer
 from decision.api.schemas import EventReceipt, RejectedEvent
 from decision.errors import InvalidInput
-from decision.flow.observe import Event, observe
+from decision.event import Event
+from decision.flow.observe import observe
 from decision.stages.keys import Role
 from decision.wiring import Shop, utc_now
 

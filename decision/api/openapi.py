@@ -18,8 +18,8 @@ from decision.api.compat.segment import SegmentBatch, SegmentMessage, SegmentRec
 from decision.api.events import EventBatch
 from decision.api.problem import answer
 from decision.api.schemas import DecisionAnswer, DecisionQuestion, DecisionRecord, EventReceipt, PolicyAnswer, Problem
-from decision.flow.deliver import DeliveryReceipt
-from decision.flow.observe import Event
+from decision.event import Event
+from decision.flow.receive import DeliveryReceipt
 from decision.stages.keys import Role
 from decision.wiring import Shop
 

@@ -121,6 +121,16 @@ class Contribution(Struct, frozen=True):
     effect: float
 
 
+class DeliveryAnswer(Struct, frozen=True):
+    """What became of telling a system that delivers: `waiting`, `delivered`, `withheld` or `dead`; and why."""
+
+    endpoint: str
+    state: str
+    attempts: int
+    changed_at: datetime
+    note: str
+
+
 class DecisionRecord(DecisionAnswer, frozen=True):
     """A past decision with the whole distribution it was drawn from, what was known, and why."""
 
@@ -132,6 +142,7 @@ class DecisionRecord(DecisionAnswer, frozen=True):
     context: dict[str, str | float | None]
     contributions: tuple[Contribution, ...]
     reward: RewardAnswer | None
+    deliveries: tuple[DeliveryAnswer, ...]
 
 
 class RewardAnswer(Struct, frozen=True):

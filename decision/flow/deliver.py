@@ -1,164 +1,49 @@
-"""The use case: a shop platform delivers a webhook. What can't be used goes into the inbox, so that nothing is lost."""
+"""The use case: another system delivers what was decided, and Encore knows what became of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-import msgspec
-
-from decision.errors import InvalidInput
-from decision.flow.observe import Event, observe
-from decision.ledger.base import InboxItem, Ledger
+from decision.ledger.base import Ledger
 from decision.programme.model import Programme
-from decision.stages.events import OF_ORDERS
+from decision.records import Decision
+from decision.stages.delivery import Delivery, Endpoint, Reply, State, after, obstacle, queued, quiet_until
 
-# Platforms repeat a delivery for hours at most. What comes later is a replay, or was held up: a person decides.
-STALE = timedelta(days=3)
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A webhook whose signature was right. Only the body is signed: topic, sender and time are what it says."""
-
-    source: str
-    topic: str
-    sender: str
-    body: bytes
-    sent_at: datetime | None = None
+BATCH = 1_000
+# Clocks of shops differ; what happened to the order is looked for from a day before the decision to a day from now.
+AROUND = timedelta(days=1)
+Send = Callable[[Decision], Reply]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a delivery says: events; or why there are none, `ignored`; or a `task` for a person.
+def collect(endpoint: Endpoint, *, ledger: Ledger, now: datetime) -> int:
+    """Queue a message for each decision since the last time that is for the endpoint; return how many."""
+    found = 0
+    while True:
+        decisions, position = ledger.outbox.decided(endpoint.name, limit=BATCH)
+        if not decisions:
+            return found
+        wanted = [queued(decision, endpoint, now=now) for decision in decisions if endpoint.wants(decision)]
+        ledger.outbox.queue(endpoint.name, wanted, position=position)
+        found += len(wanted)
 
-    With `order_id`, the events are of the customer of that order, whom the delivery does not name. `as_of` is when
-    the body says that it was true.
+
+def attempt(
+    delivery: Delivery, *, programme: Programme, ledger: Ledger, send: Send, now: datetime, jitter: float
+) -> tuple[Delivery, Reply | None]:
+    """Send a message, unless something stands against it; return it as it is now, and the reply if it was sent.
+
+    What is returned is not yet written: until then it may be sent again, under the same id.
     """
-
-    events: tuple[Event, ...] = ()
-    ignored: str = ""
-    task: str = ""
-    order_id: str | None = None
-    customer_id: str | None = None
-    as_of: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A platform: how its deliveries are read, and what of a body is kept in the inbox."""
-
-    name: str
-    read: Callable[[Delivery, Programme], Reading]
-    kept: Callable[[bytes], str]
-
-
-class DeliveryReceipt(msgspec.Struct, frozen=True):
-    """What became of a delivery: events, or why there were none, or why it is in the inbox."""
-
-    accepted: int = 0
-    duplicates: int = 0
-    ignored: str = ""
-    inbox: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Where deliveries of one platform are worked on."""
-
-    source: Source
-    programme: Programme
-    ledger: Ledger
-    now: datetime
-
-    def take(self, delivery: Delivery) -> DeliveryReceipt:
-        """Take a delivery; durable before this returns. The same one again changes nothing."""
-        try:
-            reading = self.source.read(delivery, self.programme)
-        except InvalidInput as error:
-            return self._keep(delivery, str(error))
-        if reading.ignored:
-            return DeliveryReceipt(ignored=reading.ignored)
-        if reading.task:
-            return self._keep(delivery, reading.task, customer_id=reading.customer_id)
-        receipt = DeliveryReceipt(duplicates=len(reading.events))
-        if not self.ledger.knows([event.message_id or "" for event in reading.events]):
-            late = _late(delivery, reading, now=self.now)
-            receipt = self._keep(delivery, late) if late else self._use(delivery, reading)
-        self._release(reading)
-        return receipt
-
-    def retry(self, item: InboxItem) -> str:
-        """Try an item of the inbox again, however old; return why it stays there, nothing when it was used."""
-        try:
-            reading = self.source.read(
-                Delivery(item.source, item.topic, item.sender, item.body.encode()), self.programme
-            )
-        except InvalidInput as error:
-            return str(error)
-        why = reading.task or ("" if reading.ignored else self._why_not(reading) or self._observed(reading).inbox)
-        if not why:
-            self.ledger.take_from_inbox(item.item_id)
-        return why
-
-    def _use(self, delivery: Delivery, reading: Reading) -> DeliveryReceipt:
-        if why := self._why_not(reading):
-            # Should the order come between these two, it looks for what waits before this is there: `take` looks again.
-            return self._keep(delivery, why, order_id=reading.order_id)
-        receipt = self._observed(reading)
-        if receipt.inbox:
-            self._keep(delivery, receipt.inbox)
-        return receipt
-
-    def _why_not(self, reading: Reading) -> str:
-        """Return why the customer of a reading is not known yet; nothing when it names her."""
-        if reading.order_id is None:
-            return ""
-        owners = self.ledger.owners(reading.order_id)
-        if len(owners) == 1:
-            return ""
-        if owners:
-            return f"Expected one customer with the order {reading.order_id}, found {len(owners)}."
-        return f"Waits for the order {reading.order_id}: a refund names its order, and not the customer."
-
-    def _observed(self, reading: Reading) -> DeliveryReceipt:
-        events = reading.events
-        if reading.order_id is not None:
-            (owner,) = self.ledger.owners(reading.order_id)
-            events = tuple(msgspec.structs.replace(event, customer_id=owner) for event in events)
-        receipt = observe(events, programme=self.programme, ledger=self.ledger, now=self.now)
-        why = " ".join(str(error) for _, error in receipt.rejected)
-        return DeliveryReceipt(receipt.accepted, receipt.duplicates, inbox=why)
-
-    def _keep(
-        self, delivery: Delivery, why: str, *, order_id: str | None = None, customer_id: str | None = None
-    ) -> DeliveryReceipt:
-        item = InboxItem(
-            at=self.now,
-            source=delivery.source,
-            topic=delivery.topic,
-            sender=delivery.sender,
-            body=self.source.kept(delivery.body),
-            reason=why,
-            order_id=order_id,
-            customer_id=customer_id,
-        )
-        self.ledger.put_in_inbox(item)
-        return DeliveryReceipt(inbox=why)
-
-    def _release(self, reading: Reading) -> None:
-        """Use what waits for the orders of a reading, if it can be used by now."""
-        told = {str(event.properties.get("order_id")) for event in reading.events if event.event in OF_ORDERS}
-        for order_id in sorted(told):
-            for item in self.ledger.inbox(order_id=order_id):
-                if item.source == self.source.name:
-                    self.retry(item)
-
-
-def _late(delivery: Delivery, reading: Reading, *, now: datetime) -> str:
-    """Return that a delivery is too old to be believed unseen, nothing when it is fresh."""
-    times = [time for time in (delivery.sent_at, reading.as_of) if time is not None]
-    if not times or now - min(times) <= STALE:
-        return ""
-    return f"Expected a delivery of the last {STALE.days} days, found one of {min(times):%Y-%m-%d}: is it a replay?"
+    decision = ledger.decision(delivery.decision_id)
+    if decision is None:
+        return replace(delivery, state=State.WITHHELD, changed_at=now, note="the decision is gone"), None
+    since = ledger.outcomes_of(decision.customer_id, start=decision.decided_at - AROUND, end=now + AROUND)
+    customer = ledger.customer(decision.customer_id, contacts_since=now)
+    if found := obstacle(decision, delivery, customer=customer, since=since, now=now):
+        return replace(delivery, state=found[0], changed_at=now, note=found[1]), None
+    if end := quiet_until(decision, programme, now=now):
+        return replace(delivery, due_at=end, changed_at=now, note="quiet hours"), None
+    reply = send(decision)
+    return after(delivery, reply, now=now, jitter=jitter), reply

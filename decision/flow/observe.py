@@ -6,29 +6,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
 from decision.errors import InvalidInput
+from decision.event import Event
 from decision.ledger.base import Ledger
 from decision.programme.model import Programme
 from decision.programme.section import unknown_name
 from decision.records import EVERY_CHANNEL, Outcome
 from decision.stages.events import SUBSCRIBED, UNSUBSCRIBED, check_time, read_properties
-
-
-class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An event as the shop sends it, in the names of Segment's e-commerce specification.
-
-    `message_id` makes a repeat harmless; without one, a repeat is known by its content.
-    """
-
-    event: str
-    customer_id: str
-    timestamp: datetime
-    properties: dict[str, Any] = {}
-    message_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

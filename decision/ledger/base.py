@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from decision.ledger.outbox import Outbox
 from decision.records import Customer, Decision, Outcome, Reservation, Reward
 from decision.stages.guardrails import Used
 from decision.stages.keys import ApiKey
@@ -139,6 +140,11 @@ class Ledger(Protocol):
     @property
     def ranks(self) -> Ranks:
         """Return the records of ranked events."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """Return what other systems are told."""
         ...
 
     def customer(self, customer_id: str, *, contacts_since: datetime | None = None) -> Customer:

@@ -29,6 +29,7 @@ STEPS = (
     "m005_keys_and_audit",
     "m006_inbox",
     "m007_ranked_events",
+    "m008_outbox",
 )
 
 
@@ -79,6 +80,18 @@ def m006_inbox(db: Database) -> None:
         db.execute(statement)
 
 
+def m007_ranked_events(db: Database) -> None:
+    """Create the ranked events of callers' own actions."""
+    for statement in ranks.SCHEMA.split(";"):
+        db.execute(statement)
+
+
+def m008_outbox(db: Database) -> None:
+    """Create the endpoints that are told decisions, and what became of each message."""
+    for statement in _OUTBOX.split(";"):
+        db.execute(statement)
+
+
 _INBOX = """
 CREATE TABLE inbox (
     seq INTEGER PRIMARY KEY,
@@ -95,14 +108,6 @@ CREATE TABLE inbox (
 CREATE INDEX inbox_by_order ON inbox (order_id) WHERE order_id IS NOT NULL;
 CREATE INDEX orders_by_id ON orders (order_id)
 """
-
-
-def m007_ranked_events(db: Database) -> None:
-    """Create the ranked events of callers' own actions."""
-    for statement in ranks.SCHEMA.split(";"):
-        db.execute(statement)
-
-
 _SHADOW_PRICES = """
 CREATE TABLE shadow_prices (
     seq INTEGER PRIMARY KEY,
@@ -147,6 +152,29 @@ CREATE TABLE audit (
     act TEXT NOT NULL,
     detail TEXT NOT NULL
 )
+"""
+_OUTBOX = """
+CREATE TABLE endpoints (
+    name TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    channels TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    stopped TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE deliveries (
+    seq INTEGER PRIMARY KEY,
+    endpoint TEXT NOT NULL,
+    decision_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    queued_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    note TEXT NOT NULL,
+    UNIQUE (decision_id, endpoint)
+);
+CREATE INDEX deliveries_waiting ON deliveries (endpoint, due_at) WHERE state = 'waiting';
+CREATE INDEX deliveries_dead ON deliveries (endpoint) WHERE state = 'dead'
 """
 _FIRST_SCHEMA = """
 CREATE TABLE decisions (

@@ -33,6 +33,7 @@ from decision.ledger.connection import CALLERS_PATIENCE, PATIENCE, Connections, 
 from decision.ledger.group_commit import GroupCommit
 from decision.ledger.migrations import STEPS, applied, check_not_newer, migrate
 from decision.ledger.ranks import SqliteRanks
+from decision.ledger.sqlite_outbox import SqliteOutbox
 from decision.records import CONTROL, Consent, Customer, Decision, Outcome, Reservation, Reward, RewardStatus
 from decision.stages.events import OF_CONSENT, OF_ORDERS, with_word
 from decision.stages.guardrails import Used, fits
@@ -106,6 +107,7 @@ class SqliteLedger:
         if not path.exists():
             raise LedgerError(f"Expected a ledger at {path}, found none.", hint="Run `encore init`.")
         self._connections = Connections(path, durable=durable)
+        self.outbox = SqliteOutbox(self._connections)
         self._decisions = GroupCommit(lambda patience: self._transaction(patience=patience), self._record)
         check_not_newer(self._db, path)
         if not self._is_upgraded():

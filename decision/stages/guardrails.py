@@ -247,12 +247,13 @@ def _consent(programme: Programme, action: Action, situation: Situation) -> _Fou
 
 def _quiet(programme: Programme, action: Action, local: datetime) -> _Found:
     hours = programme.channels[action.channel].quiet_hours
-    if hours is None or not _within(local.time(), *hours):
+    if hours is None or not within(local.time(), *hours):
         return None
     return Reason.QUIET_HOURS, f"{action.channel} is quiet from {hours[0]:%H:%M} to {hours[1]:%H:%M}"
 
 
-def _within(clock: time, start: time, end: time) -> bool:
+def within(clock: time, start: time, end: time) -> bool:
+    """Return whether a local time lies in quiet hours, which may go over midnight."""
     return start <= clock < end if start <= end else clock >= start or clock < end
 
 

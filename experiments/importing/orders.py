@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from decision.errors import InvalidInput
-from decision.flow.observe import Event, outcome_of
+from decision.event import Event
+from decision.flow.observe import outcome_of
 from decision.ledger.base import Ledger
 from decision.money import MICROS
 from decision.programme.model import Programme

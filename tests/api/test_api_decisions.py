@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from decision.api import create_app
+from decision.api.app import create_app
 from decision.errors import LedgerError
 from decision.flow.promotion import promote
 from decision.flow.sweep import sweep

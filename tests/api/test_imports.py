@@ -25,7 +25,7 @@ def run(code: str, folder: Path) -> str:
 
 
 def test_the_api_loads_nothing_heavy(tmp_path: Path) -> None:
-    code = f"import sys, decision.api; print([m for m in {HEAVY} if m in sys.modules])"
+    code = f"import sys, decision.api.app; print([m for m in {HEAVY} if m in sys.modules])"
     assert run(code, tmp_path).strip() == "[]"
 
 
@@ -34,7 +34,7 @@ def test_a_server_decides_without_anything_heavy(tmp_path: Path) -> None:
     code = f"""
 import sys
 from pathlib import Path
-from decision.api import create_app
+from decision.api.app import create_app
 from decision.flow.keys import create_key
 from decision.programme.template import write_template
 from decision.stages.keys import Role

@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from decision.api import create_app
+from decision.api.app import create_app
 from decision.api.auth import presented
 from decision.errors import LedgerError
 from decision.ledger.sqlite import SqliteLedger

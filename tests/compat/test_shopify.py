@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from shopify_app import ShopifyApp
 
-from decision.api import create_app
+from decision.api.app import create_app
 from decision.api.compat.shopify_reading import PRIVACY
 from decision.ledger.base import InboxItem
 from decision.wiring import Home, Shop

@@ -17,12 +17,12 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decision.api import create_app
+from decision.api.app import create_app
 from decision.api.compat.shopify_reading import PRIVACY
 from decision.api.compat.signature import is_signed, secrets_of
 from decision.api.compat.webhooks import BODY_LIMIT, SOURCES
 from decision.errors import InvalidInput, LedgerError
-from decision.flow.deliver import Delivery, Reading
+from decision.flow.receive import Delivery, Reading
 from decision.wiring import Shop
 from tests import support
 from tests.compat.deliveries import SECRETS, shopify, shopify_order, shopify_refund, signature, woo_order, woocommerce

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from decision.api import create_app
+from decision.api.app import create_app
 from decision.wiring import Home, Shop
 from tests.api.test_cli import encore
 from tests.compat.conftest import Clock

@@ -23,12 +23,13 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from decision.api import create_app
+from decision.api.app import create_app
 from decision.api.decisions import read_question
 from decision.api.schemas import DecisionQuestion
 from decision.cli import main
 from decision.errors import EncoreError
-from decision.flow.observe import Event, outcome_of
+from decision.event import Event
+from decision.flow.observe import outcome_of
 from decision.ledger.base import Promotion
 from decision.records import Group, RewardStatus
 from decision.stages.groups import assign

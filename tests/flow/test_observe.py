@@ -3,7 +3,8 @@
 from typing import Any
 
 from decision.errors import InvalidInput
-from decision.flow.observe import Event, observe
+from decision.event import Event
+from decision.flow.observe import observe
 from decision.ledger.sqlite import SqliteLedger
 from decision.programme.model import Programme
 from tests.support import DAY, NOW

@@ -11,7 +11,8 @@ import pytest
 from decision.api.decisions import read_question
 from decision.api.schemas import DecisionQuestion
 from decision.errors import InvalidInput
-from decision.flow.observe import Event, outcome_of
+from decision.event import Event
+from decision.flow.observe import outcome_of
 from decision.money import MICROS
 from decision.programme.model import Programme
 from decision.programme.read import parse_programme

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decision.errors import InvalidInput
-from decision.flow.observe import Event, outcome_of
+from decision.event import Event
+from decision.flow.observe import outcome_of
 from decision.records import Consent, Customer, Outcome
 from decision.stages.events import KnownOrder, read_properties, with_word
 from tests.support import DAY, NOW, SECOND, bought, micros, outcome, programme, refunded

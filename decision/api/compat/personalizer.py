@@ -14,11 +14,12 @@ from msgspec import Meta
 from decision.api import parsing
 from decision.api.auth import open_to
 from decision.api.compat.extended import extend_problems
-from decision.api.decisions import BODY_LIMIT, new_decision_id
+from decision.api.decisions import BODY_LIMIT
 from decision.api.problem import answer
 from decision.api.schemas import Problem
 from decision.errors import IdempotencyMismatch, InvalidInput
 from decision.flow.rank import RankRequest, rank
+from decision.ids import new_decision_id
 from decision.stages.keys import Role
 from decision.stages.ranking import RankAction, Told, facts
 from decision.wiring import Shop, utc_now

@@ -17,7 +17,8 @@ from decision.api.compat import segment_names
 from decision.api.problem import answer
 from decision.api.schemas import RejectedEvent
 from decision.errors import InvalidInput
-from decision.flow.observe import Event, observe
+from decision.event import Event
+from decision.flow.observe import observe
 from decision.stages.events import SUBSCRIBED, UNSUBSCRIBED
 from decision.stages.keys import Role
 from decision.wiring import Shop, utc_now

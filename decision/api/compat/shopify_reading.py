@@ -31,8 +31,8 @@ from decision.api.compat.shopify_payload import (
     goods_paid_back,
 )
 from decision.errors import InvalidInput
-from decision.flow.deliver import Delivery, Reading, Source
-from decision.flow.observe import Event
+from decision.event import Event
+from decision.flow.receive import Delivery, Reading, Source
 from decision.programme.model import Programme
 from decision.stages.events import (
     COUPON_APPLIED,

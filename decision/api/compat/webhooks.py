@@ -18,7 +18,7 @@ from decision.api.compat.shopify_reading import SHOPIFY
 from decision.api.compat.signature import is_signed, secrets_of
 from decision.api.compat.woocommerce_reading import WOOCOMMERCE
 from decision.api.problem import answer, problem
-from decision.flow.deliver import Delivery, DeliveryReceipt, Desk, Source
+from decision.flow.receive import Delivery, DeliveryReceipt, Desk, Source
 from decision.wiring import Shop, utc_now
 
 SOURCES = {source.name: source for source in (SHOPIFY, WOOCOMMERCE)}

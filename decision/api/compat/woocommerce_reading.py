@@ -17,8 +17,8 @@ from msgspec import Struct
 
 from decision.api import parsing
 from decision.api.compat.payload import CUSTOMER_ATTRIBUTE, Id, amount_of, in_utc, keeper, micros_of, text_of
-from decision.flow.deliver import Delivery, Reading, Source
-from decision.flow.observe import Event
+from decision.event import Event
+from decision.flow.receive import Delivery, Reading, Source
 from decision.programme.model import Programme
 from decision.stages.events import COUPON_APPLIED, ORDER_CANCELLED, ORDER_COMPLETED, ORDER_REFUNDED
 
