@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import secrets
 from datetime import datetime
 
@@ -46,9 +45,9 @@ from decision.records import (
 from decision.stages import explanation
 from decision.stages.context import check_features
 from decision.stages.keys import Role
+from decision.watching.seen import seen_in
 from decision.wiring import Shop, utc_now
 
-log = logging.getLogger("encore")
 BODY_LIMIT = 64 * 1024
 _decoder = msgspec.json.Decoder(DecisionQuestion)
 
@@ -79,8 +78,9 @@ def blueprint(shop: Shop) -> Blueprint:
         except Exception as fault:
             # The till never waits on us: any fault answers control, and is counted.
             shop.count_fault(type(fault).__name__)
-            log.exception("decision answered control after a fault")
+            seen_in(request.environ).fell_back(decision_id, fault)
             return answer(fallback(decision_id, now=now))
+        seen_in(request.environ).decided(decision, repeated=decision.decided_at != now)
         return answer(decision_answer(decision, serving.programme))
 
     @routes.get("/v1/decisions/<decision_id>")

@@ -12,6 +12,7 @@ from decision.api.schemas import EventReceipt, RejectedEvent
 from decision.errors import InvalidInput
 from decision.flow.observe import Event, observe
 from decision.stages.keys import Role
+from decision.watching.seen import seen_in
 from decision.wiring import Shop, utc_now
 
 BODY_LIMIT = 1024 * 1024
@@ -53,6 +54,7 @@ def blueprint(shop: Shop) -> Blueprint:
             now=utc_now(),
             pointers=pointers,
         )
+        seen_in(request.environ).receipts.append(receipt)
         if receipt.rejected and not is_batch:
             raise receipt.rejected[0][1]
         rejected = tuple(

@@ -75,6 +75,21 @@ class Settlement:
     keep_count: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How a ledger is doing.
+
+    `decisions` and `outcomes` have been written since it was made; `waiting_since` is when the oldest outcome came that
+    has not been worked off; decisions before `learned_through` have been learned by a bundle's bandit.
+    """
+
+    decisions: int
+    outcomes: int
+    waiting_since: datetime | None
+    learned_through: datetime | None
+    size_bytes: int
+
+
 class Ledger(Protocol):
     """Durable records. Every write has been committed when the call returns."""
 
@@ -238,6 +253,13 @@ class Ledger(Protocol):
 
     def record_act(self, act: Act) -> None:
         """Append to the audit log."""
+        ...
+
+    def pulse(self, *, cursor: str, bundle_version: str) -> Pulse:
+        """Return how the ledger is doing, at once however much it holds.
+
+        Outcomes beyond the position of `cursor` wait; the belief is that of the bundle's bandit.
+        """
         ...
 
     def counts(self) -> Mapping[str, int]:

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from decision.errors import Conflict, LedgerError
-from decision.ledger import keys, orders
-from decision.ledger.base import ENCORE, Act, PosteriorRecord, PriceRecord, Promotion, Rewarded, Settlement
+from decision.ledger import keys, orders, pulse
+from decision.ledger.base import ENCORE, Act, PosteriorRecord, PriceRecord, Promotion, Pulse, Rewarded, Settlement
 from decision.ledger.codec import (
     DECISION_COLUMNS,
     OUTCOME_COLUMNS,
@@ -481,6 +481,10 @@ class SqliteLedger:
         """See `Ledger.record_act`."""
         with self._transaction() as db:
             keys.append(db, act)
+
+    def pulse(self, *, cursor: str, bundle_version: str) -> Pulse:
+        """See `Ledger.pulse`."""
+        return pulse.read(self._db, self.path, cursor=cursor, bundle_version=bundle_version)
 
     def counts(self) -> Mapping[str, int]:
         """See `Ledger.counts`."""

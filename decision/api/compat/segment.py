@@ -20,6 +20,7 @@ from decision.errors import InvalidInput
 from decision.flow.observe import Event, observe
 from decision.stages.events import SUBSCRIBED, UNSUBSCRIBED
 from decision.stages.keys import Role
+from decision.watching.seen import seen_in
 from decision.wiring import Shop, utc_now
 
 # Segment's own limit of a batch is 500 KB.
@@ -134,6 +135,7 @@ def _receive(
         now=now,
         pointers=[root.format(one.place) for one in told],
     )
+    seen_in(request.environ).receipts.append(receipt)
     if receipt.rejected:
         # Clients drop what is answered 200: what was wrong must show somewhere else too.
         for _ in receipt.rejected:
