@@ -54,7 +54,7 @@ def blueprint(shop: Shop) -> Blueprint:
             now=utc_now(),
             pointers=pointers,
         )
-        seen_in(request.environ).receipts.append(receipt)
+        seen_in(request.environ).observed(receipt)
         if receipt.rejected and not is_batch:
             raise receipt.rejected[0][1]
         rejected = tuple(

@@ -30,6 +30,23 @@ _HERE = Path(__file__).parents[1]
 _encoder = msgspec.json.Encoder()
 
 
+class RequestLine(msgspec.Struct, omit_defaults=True):
+    """The line of a request: `ms` is how long it took; what is empty is left out."""
+
+    time: datetime
+    level: str
+    event: str
+    method: str
+    route: str
+    status: int
+    ms: float
+    request_id: str
+    trace_id: str = ""
+    decision_id: str = ""
+    action: str = ""
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """How lines look, and from which level on there are any."""
@@ -60,6 +77,13 @@ class Form:
             return _encoder.encode({"time": at, "level": level, "event": event, **known}) + b"\n"
         pairs = "".join(f"  {name}={fact}" for name, fact in known.items())
         return f"{at:%H:%M:%S} {level:7} {' '.join(event.split())}{pairs}\n".encode(errors="replace")
+
+    def of_request(self, request: RequestLine) -> bytes:
+        """Return the line of a request."""
+        if self.json:
+            return _encoder.encode(request) + b"\n"
+        facts = msgspec.structs.asdict(request)
+        return self.line(facts.pop("time"), facts.pop("level"), facts.pop("event"), facts)
 
 
 def write(line: bytes) -> None:

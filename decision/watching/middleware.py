@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from decision.watching.logs import FaultLog, Form, write
+from decision.watching.logs import FaultLog, Form, RequestLine, write
 from decision.watching.metrics import Metrics
 from decision.watching.seen import KEY, Seen
 
@@ -38,40 +39,39 @@ class Watched:
             status = int(line[:3])
             return start_response(line, [*headers, ("X-Request-Id", seen.request_id)], *failure)
 
-        self._quietly(self._metrics.begin)
+        with suppress(Exception):
+            self._metrics.begin()
         try:
             return self._app(environ, begin_response)
         finally:
-            taken = perf_counter() - began
-            self._quietly(lambda: self._done(environ, seen, status, taken))
+            try:
+                self._done(environ["REQUEST_METHOD"], seen, status, perf_counter() - began)
+            except Exception as fault:
+                # A fault in watching must not become one of what is watched.
+                self._faults.tell("a request could not be counted", fault, {})
 
-    def _quietly(self, note: Callable[[], None]) -> None:
-        # A fault in watching must not become one of what is watched.
-        try:
-            note()
-        except Exception as fault:
-            self._faults.tell("a request could not be counted", fault, {})
-
-    def _done(self, environ: dict[str, Any], seen: Seen, status: int, taken: float) -> None:
-        method, route = environ["REQUEST_METHOD"], seen.route
+    def _done(self, method: str, seen: Seen, status: int, taken: float) -> None:
         self._count(seen)
-        self._metrics.end(method, route, status, seconds=taken)
+        self._metrics.end(method, seen.route, status, seconds=taken)
         if seen.fault is not None:
             ids = {"request_id": seen.request_id, "decision_id": seen.decision_id}
             self._faults.tell("a decision was answered control after a fault", seen.fault, ids)
         if self._form is not None:
-            facts = {
-                "method": method,
-                "route": route,
-                "status": status,
-                "ms": round(taken * 1000, 2),
-                "request_id": seen.request_id,
-                "trace_id": seen.trace_id,
-                "decision_id": seen.decision_id,
-                "action": seen.action,
-                "reason": seen.reason,
-            }
-            write(self._form.line(datetime.now(UTC), "info", "request", facts))
+            line = RequestLine(
+                time=datetime.now(UTC),
+                level="info",
+                event="request",
+                method=method,
+                route=seen.route,
+                status=status,
+                ms=round(taken * 1000, 2),
+                request_id=seen.request_id,
+                trace_id=seen.trace_id,
+                decision_id=seen.decision_id,
+                action=seen.action,
+                reason=seen.reason,
+            )
+            write(self._form.of_request(line))
 
     def _count(self, seen: Seen) -> None:
         if seen.shed:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from decision.flow.observe import Receipt
 from decision.records import CONTROL, Decision, Reason
 
 KEY = "encore.seen"
+LONGEST_TRACE = 128
 # Neither form has room for an address, a name or a line break.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", re.ASCII)
 _TRACE = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", re.ASCII)
@@ -31,19 +32,17 @@ class Seen:
     decision: Decision | None = None
     repeated: bool = False
     fault: Exception | None = None
-    receipts: list[Receipt] = field(default_factory=list)
+    receipts: tuple[Receipt, ...] = ()
     shed: bool = False
 
     @classmethod
     def of(cls, environ: dict[str, Any]) -> Seen:
         """Return what the headers of a request say: X-Request-Id, or a new one, and the trace of W3C's traceparent."""
-        asked = environ.get("HTTP_X_REQUEST_ID", "")
-        trace = environ.get("HTTP_TRACEPARENT", "")
-        found = _TRACE.fullmatch(trace) if 0 < len(trace) <= 128 else None
-        return cls(
-            request_id=asked if _REQUEST_ID.fullmatch(asked) else os.urandom(8).hex(),
-            trace_id=found[1] if found else "",
-        )
+        asked, trace = environ.get("HTTP_X_REQUEST_ID", ""), environ.get("HTTP_TRACEPARENT", "")
+        seen = cls(asked if asked and _REQUEST_ID.fullmatch(asked) else os.urandom(8).hex())
+        if 0 < len(trace) <= LONGEST_TRACE and (found := _TRACE.fullmatch(trace)):
+            seen.trace_id = found[1]
+        return seen
 
     def decided(self, decision: Decision, *, repeated: bool) -> None:
         """Note the decision that was answered."""
@@ -52,6 +51,10 @@ class Seen:
     def fell_back(self, decision_id: str, fault: Exception) -> None:
         """Note that a fault was answered with control."""
         self.decision_id, self.fault = decision_id, fault
+
+    def observed(self, receipt: Receipt) -> None:
+        """Note what became of events."""
+        self.receipts += (receipt,)
 
     @property
     def action(self) -> str:

@@ -135,7 +135,7 @@ def _receive(
         now=now,
         pointers=[root.format(one.place) for one in told],
     )
-    seen_in(request.environ).receipts.append(receipt)
+    seen_in(request.environ).observed(receipt)
     if receipt.rejected:
         # Clients drop what is answered 200: what was wrong must show somewhere else too.
         for _ in receipt.rejected:
