@@ -197,7 +197,11 @@ def serve(home: Home, host: str, port: int, workers: int, threads: int) -> None:
     if not keyring:
         hint = command("keys create NAME --role checkout", home.root)
         click.echo(f"Nobody has a key yet, so that only health is answered. Create one: {hint}")
-    server.run("decision.api.app:from_environment", host=address, port=port, workers=workers, threads=threads)
+    try:
+        server.run("decision.api.app:from_environment", host=address, port=port, workers=workers, threads=threads)
+    finally:
+        # Memory is given back; another server of this home keeps what it counts.
+        places.clear(metrics)
 
 
 @main.command()

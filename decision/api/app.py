@@ -12,6 +12,7 @@ from flask import Flask, request
 from decision import server
 from decision.api import auth, decisions, events, health, metrics, openapi, policy, problem
 from decision.api.compat import segment
+from decision.errors import EncoreError
 from decision.watching import logs, places
 from decision.watching.metrics import Metrics
 from decision.watching.middleware import Watched
@@ -50,13 +51,22 @@ def _note_route() -> None:
         seen_in(request.environ).route = request.url_rule.rule
 
 
+def _counting(home: Home) -> Metrics:
+    try:
+        return Metrics(places.take(places.prepared(places.folder_of(home.root))))
+    except EncoreError as error:
+        # Better a till that is answered, and metrics of one process.
+        log.error("this process counts by itself: %s", error)
+        return Metrics()
+
+
 def from_environment() -> Flask:
     """Return the application for the home folder in ENCORE_HOME; what a server's workers call."""
     server.leave_interrupts_to_parent()
     form = logs.Form.from_environment()
     logs.set_up(form)
     home = Home(Path(os.environ.get("ENCORE_HOME", ".")))
-    counted = Metrics(places.take(places.prepared(places.folder_of(home.root))))
+    counted = _counting(home)
     shop = Shop(home)
     app = create_app(shop, counted, form)
     shop.follow()

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,9 +69,14 @@ def workers(server: Server) -> list[int]:
     return held
 
 
+def text_of(server: Server) -> str:
+    """Return what the server wrote; `Server.text` moves the place at which a living one writes on."""
+    return Path(server.log.name).read_text()
+
+
 def lines(server: Server) -> list[dict[str, Any]]:
     """Return what the server wrote on standard error; on standard output it says one sentence."""
-    written = server.text().splitlines()
+    written = text_of(server).splitlines()
     said = [line for line in written if line.startswith("Serving ")]
     assert len(said) == 1
     return [json.loads(line) for line in written if line not in said]
@@ -225,7 +231,7 @@ def test_nobody_is_named_in_the_log_or_the_metrics(home: Home) -> None:
         assert "trace_id" not in found[2]
         assert [line["route"] for line in found[-5:-2]] == ["/v1/decisions/<decision_id>", "none", "/v1/policy"]
         for secret in (*SECRETS, server.key[16:], stranger[16:]):
-            assert secret not in server.text()
+            assert secret not in text_of(server)
             assert secret not in metrics
         assert [line["event"] for line in lines(server)].count("serving") == 1
 
@@ -252,7 +258,7 @@ def test_a_fault_is_told_with_its_place_and_without_its_text(home: Home) -> None
         assert told[0]["fault"] == "LedgerError"
         assert "ledger/sqlite.py" in told[0]["place"]
         assert told[0]["request_id"]
-        assert SECRETS[1] not in server.text()
+        assert SECRETS[1] not in text_of(server)
 
 
 def test_an_operators_key_opens_the_metrics_and_nothing_else(home: Home) -> None:
@@ -265,3 +271,23 @@ def test_an_operators_key_opens_the_metrics_and_nothing_else(home: Home) -> None
         for path in ("/v1/decisions/d-1", "/v1/policy"):
             assert asked(server, path, **mine)[0] == 403
         assert asked(server, "/metrics", Authorization="")[0] == 401
+
+
+def test_a_server_that_stops_gives_its_memory_back(home: Home) -> None:
+    with serving(home) as server:
+        assert list(folder_of(home.root).glob("*.db"))
+        os.kill(server.process.pid, signal.SIGTERM)
+        assert server.process.wait(timeout=SECONDS) == 0, text_of(server)
+        assert not list(folder_of(home.root).glob("*.db"))
+
+
+def test_where_metrics_have_no_place_the_till_is_answered(home: Home) -> None:
+    folder = folder_of(home.root)
+    folder.mkdir()
+    for number in range(2):
+        # A place whose file can't be replaced, as on a disk that is full.
+        (folder / f"gauge_sum_{number}.new").mkdir()
+    with serving(home) as server:
+        assert json.loads(asked(server, "/v1/decisions", question())[1])["recorded"]
+        assert asked(server, "/metrics")[0] == 200
+        assert "this process counts by itself" in text_of(server)
