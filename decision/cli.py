@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from functools import wraps
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -30,12 +32,43 @@ from decision.programme.read import command
 from decision.programme.template import write_template
 from decision.rank_commands import ranks
 from decision.stages.keys import Keyring
+from decision.watching import logs, places
 from decision.webhook_commands import webhooks
-from decision.wiring import Home, system_user, utc_now
+from decision.wiring import LEARNERS_ROUND, Home, system_user, utc_now
 
+log = logging.getLogger("encore")
 OFFLINE = "encore.commands"
 FOLLOWERS = "encore.on_champion_change"
 PORT = click.IntRange(1, 65_535)
+
+
+def _logged(service: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that runs on and on the options of its log, and set that up before it starts."""
+
+    @click.option(
+        "--log-format",
+        type=click.Choice(logs.FORMATS),
+        default="auto",
+        envvar=logs.FORMAT_VARIABLE,
+        show_default="text on a terminal, else json",
+        help="How lines on standard error look.",
+    )
+    @click.option(
+        "--log-level",
+        type=click.Choice(logs.LEVELS),
+        default="info",
+        envvar=logs.LEVEL_VARIABLE,
+        show_default=True,
+        help="From which level on there are lines; requests are info.",
+    )
+    @wraps(service)
+    def logged(*arguments: Any, log_format: str, log_level: str, **options: Any) -> None:
+        # Workers find it in their environment.
+        os.environ |= {logs.FORMAT_VARIABLE: log_format, logs.LEVEL_VARIABLE: log_level}
+        logs.set_up(logs.Form.of(log_format, log_level))
+        service(*arguments, **options)
+
+    return logged
 
 
 class Commands(click.Group):
@@ -154,60 +187,79 @@ def check(home: Home) -> None:
     help="Requests that each process works on at once.",
 )
 @click.pass_obj
+@_logged
 def serve(home: Home, host: str, port: int, workers: int, threads: int) -> None:
     """Answer decisions over HTTP. Promotions, rollbacks and new beliefs are picked up within a second."""
     home.programme()
     keyring = Keyring(home.ledger().api_keys())
     address = server.address_for(host, port)
     os.environ["ENCORE_HOME"] = str(home.root.resolve())
+    metrics = places.prepared(places.folder_of(home.root))
+    places.clear(metrics)
+    facts = {"version": __version__, "host": host, "port": port, "workers": workers, "metrics": str(metrics)}
+    log.info("serving", extra={"facts": facts})
     click.echo(f"Serving {home.root} at http://{host}:{port} (docs at /docs)")
     if not keyring:
         hint = command("keys create NAME --role checkout", home.root)
         click.echo(f"Nobody has a key yet, so that only health is answered. Create one: {hint}")
-    server.run("decision.api.app:from_environment", host=address, port=port, workers=workers, threads=threads)
+    try:
+        server.run("decision.api.app:from_environment", host=address, port=port, workers=workers, threads=threads)
+    finally:
+        # Memory is given back; another server of this home keeps what it counts.
+        places.clear(metrics)
 
 
 @main.command()
 @click.option("--once", is_flag=True, help="One round, then stop.")
 @click.option("--every", default=30.0, show_default=True, help="Seconds between rounds.")
 @click.pass_obj
+@_logged
 def learn(home: Home, once: bool, every: float) -> None:
     """Mature rewards, release budgets of expired offers, price scarce ones, and update the bandit."""
     home.programme()
     ledger = home.ledger()
+    if not once:
+        log.info("learning", extra={"facts": {"version": __version__, "every_seconds": every}})
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     while True:
         try:
-            _round(home, ledger)
+            done = _round(home, ledger)
+            if done and once:
+                click.echo(", ".join(done))
+            elif done:
+                log.info("%s", ", ".join(done))
         except EncoreError as error:
             if once:
                 raise
             # A typing mistake in the programme must not end the learning: the next round may do.
-            logging.getLogger("encore").error("skipped a round: %s", error)
+            log.error("skipped a round: %s", error)
         if once or stop.wait(every):
             return
 
 
-def _round(home: Home, ledger: Ledger) -> None:
+def _round(home: Home, ledger: Ledger) -> list[str]:
     with home.learning():
-        _mature_and_learn(home, ledger)
+        return _mature_and_learn(home, ledger)
 
 
-def _mature_and_learn(home: Home, ledger: Ledger) -> None:
+def _mature_and_learn(home: Home, ledger: Ledger) -> list[str]:
+    """Return what a round has done, in words; nothing where there was nothing to do."""
     programme, now = home.programme(), utc_now()
+    done = []
     swept = sweep(programme=programme, ledger=ledger, now=now)
     pace(programme=programme, ledger=ledger, now=now)
     if version := champion_version(ledger):
         learned = learn_once(home.bundles.read(version), programme=programme, ledger=ledger, now=now)
         if learned.outcomes or learned.replayed:
-            outcomes, days = counted(learned.outcomes, "outcome"), counted(learned.buckets, "day")
-            click.echo(f"{now:%H:%M:%S} learned {outcomes} of {days}")
+            done.append(f"learned {counted(learned.outcomes, 'outcome')} of {counted(learned.buckets, 'day')}")
     if swept.rewards or swept.expired:
-        click.echo(f"{now:%H:%M:%S} {counted(swept.rewards, 'reward')}, {counted(swept.expired, 'offer')} expired")
+        done += [counted(swept.rewards, "reward"), f"{counted(swept.expired, 'offer')} expired"]
     if taught := learn_ranks(settings=programme.ranking, ranks=ledger.ranks, now=now):
-        click.echo(f"{now:%H:%M:%S} learned {counted(taught, 'ranked event')}")
+        done.append(f"learned {counted(taught, 'ranked event')}")
+    ledger.move_cursor(LEARNERS_ROUND, int(utc_now().timestamp()))
+    return done
 
 
 @main.command()

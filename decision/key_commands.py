@@ -20,6 +20,7 @@ def keys() -> None:
     checkout   decides and sends events
     analyst    reads decisions and the policy
     marketer   likewise; promotions are made on the command line
+    operator   reads the metrics
     admin      everything
     """
 

@@ -9,6 +9,8 @@ import socket
 
 from decision.errors import InvalidInput
 
+# What the server itself has to say goes where this process's lines go.
+LOGGING = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}}
 # A worker that has not stopped by then is ended: one that is told twice may wait for itself.
 STOP_SECONDS = 5
 
@@ -66,4 +68,5 @@ def run(target: str, *, host: str, port: int, workers: int, threads: int) -> Non
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,
         log_level="warning",
+        log_dictconfig=LOGGING,
     ).serve()

@@ -6,7 +6,7 @@ import logging
 import os
 import pwd
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +29,8 @@ from decision.stages.keys import Keyring
 log = logging.getLogger("encore")
 REFRESH_SECONDS = 0.5
 LEARNERS_PATIENCE = 5.0
+# Where the learner notes when its last round ended, in seconds since 1970.
+LEARNERS_ROUND = "learner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,8 @@ class Shop:
         self.home = home
         self.ledger: Ledger = home.ledger()
         self.faults: dict[str, int] = {}
+        # Who else counts faults: the metrics that all processes share.
+        self.on_fault: Callable[[str], None] = lambda _: None
         self._programme_stamp = self._stamp()
         self._mark: tuple[str | None, int] = (None, 0)
         self._stop = threading.Event()
@@ -172,16 +176,20 @@ class Shop:
 
     def _fresh_champion(self) -> Champion | None:
         version = champion_version(self.ledger)
+        served, sequence = self._mark
         if version is None:
+            if served is not None:
+                log.info("business as usual serves again")
             self._mark = (None, 0)
             return None
-        served, sequence = self._mark
         same = version == served
         belief = self.ledger.posterior(version, after=sequence if same else 0)
         if same and belief is None:
             return self.serving.champion
         number = belief.sequence if belief else 0
         champion = champion_from(self.home.bundles.read(version), belief.data if belief else None, number)
+        if not same:
+            log.info("another policy serves", extra={"facts": {"policy_version": champion.version}})
         self._mark = (version, number)
         return champion
 
@@ -219,3 +227,4 @@ class Shop:
     def count_fault(self, name: str) -> None:
         """Count a fault that was answered or survived."""
         self.faults[name] = self.faults.get(name, 0) + 1
+        self.on_fault(name)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import settings
 from decision.bundle.store import Bundle, BundleStore
 from decision.ledger.sqlite import SqliteLedger
 from decision.programme.model import Programme
+from decision.watching.places import folder_of
 from decision.wiring import Home
 from tests import support
 
@@ -25,12 +27,14 @@ def programme() -> Programme:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(tmp_path: Path) -> Iterator[Home]:
     """A shop's folder with a programme, before anything has happened."""
     home = Home(tmp_path / "home")
     home.root.mkdir()
     home.programme_path.write_text(support.PROGRAMME)
-    return home
+    yield home
+    # A server that is killed leaves what it counted in memory.
+    shutil.rmtree(folder_of(home.root), ignore_errors=True)
 
 
 @pytest.fixture

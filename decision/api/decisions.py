@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from datetime import datetime
 
 import msgspec
@@ -47,9 +46,9 @@ from decision.records import (
 from decision.stages import explanation
 from decision.stages.context import check_features
 from decision.stages.keys import Role
+from decision.watching.seen import seen_in
 from decision.wiring import Shop, utc_now
 
-log = logging.getLogger("encore")
 BODY_LIMIT = 64 * 1024
 FAULT = "Encore could not decide; nothing was written or promised"
 _decoder = msgspec.json.Decoder(DecisionQuestion)
@@ -101,8 +100,9 @@ def answered(question: DecisionQuestion, *, decision_id: str, fingerprint: str, 
     except Exception as fault:
         # The till never waits on us: any fault answers control, and is counted.
         shop.count_fault(type(fault).__name__)
-        log.exception("decision answered control after a fault")
+        seen_in(request.environ).fell_back(decision_id, fault)
         return fallback(decision_id, code=Reason.FAULT.value, detail=FAULT, now=now)
+    seen_in(request.environ).decided(decision, repeated=decision.decided_at != now)
     return decision_answer(decision, serving.programme)
 
 

@@ -13,6 +13,7 @@ from decision.errors import InvalidInput
 from decision.event import Event
 from decision.flow.observe import observe
 from decision.stages.keys import Role
+from decision.watching.seen import seen_in
 from decision.wiring import Shop, utc_now
 
 BODY_LIMIT = 1024 * 1024
@@ -54,6 +55,7 @@ def blueprint(shop: Shop) -> Blueprint:
             now=utc_now(),
             pointers=pointers,
         )
+        seen_in(request.environ).observed(receipt)
         if receipt.rejected and not is_batch:
             raise receipt.rejected[0][1]
         rejected = tuple(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
@@ -15,16 +16,21 @@ from decision.ledger.base import Ledger
 from decision.programme.model import Programme
 from decision.programme.section import unknown_name
 from decision.records import EVERY_CHANNEL, Outcome
-from decision.stages.events import SUBSCRIBED, UNSUBSCRIBED, check_time, read_properties
+from decision.stages.events import NAMES, SUBSCRIBED, UNSUBSCRIBED, check_time, read_properties
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a batch: `rejected` pairs the place in the batch with the reason."""
+    """What became of a batch: `rejected` pairs the place in the batch with the reason.
+
+    `taken` (duplicates included) and `refused` count events by name; one that nobody knows is `unknown`.
+    """
 
     accepted: int
     duplicates: int
     rejected: tuple[tuple[int, InvalidInput], ...]
+    taken: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[str, int] = field(default_factory=dict)
 
 
 def observe(
@@ -42,6 +48,7 @@ def observe(
     """
     outcomes: list[Outcome] = []
     rejected: list[tuple[int, InvalidInput]] = []
+    refused: Counter[str] = Counter()
     for place, event in enumerate(events):
         try:
             if isinstance(event, InvalidInput):
@@ -50,8 +57,14 @@ def observe(
             outcomes.append(outcome_of(event, programme=programme, now=now, pointer=pointer))
         except InvalidInput as error:
             rejected.append((place, error))
+            refused[_known_name(event)] += 1
     new = ledger.record_outcomes(outcomes, now=now)
-    return Receipt(accepted=new, duplicates=len(outcomes) - new, rejected=tuple(rejected))
+    taken = Counter(outcome.name for outcome in outcomes)
+    return Receipt(new, len(outcomes) - new, tuple(rejected), taken, refused)
+
+
+def _known_name(event: Event | InvalidInput) -> str:
+    return event.event if isinstance(event, Event) and event.event in NAMES else "unknown"
 
 
 def outcome_of(event: Event, *, programme: Programme, now: datetime, pointer: str = "$") -> Outcome:

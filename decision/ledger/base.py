@@ -134,6 +134,21 @@ class Ranks(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How a ledger is doing.
+
+    `decisions` and `outcomes` have been written since it was made; `waiting_since` is when the oldest outcome came that
+    has not been worked off; decisions before `learned_through` have been learned by a bundle's bandit.
+    """
+
+    decisions: int
+    outcomes: int
+    waiting_since: datetime | None
+    learned_through: datetime | None
+    size_bytes: int
+
+
 class Ledger(Protocol):
     """Durable records. Every write has been committed when the call returns."""
 
@@ -336,6 +351,13 @@ class Ledger(Protocol):
         Raises
         ------
         NotFound : a person named an item that is not there.
+        """
+        ...
+
+    def pulse(self, *, cursor: str, bundle_version: str) -> Pulse:
+        """Return how the ledger is doing, at once however much it holds.
+
+        Outcomes beyond the position of `cursor` wait; the belief is that of the bundle's bandit.
         """
         ...
 

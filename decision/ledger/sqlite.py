@@ -15,8 +15,18 @@ from typing import Any
 import msgspec
 
 from decision.errors import Conflict, LedgerError
-from decision.ledger import inbox, keys, orders
-from decision.ledger.base import ENCORE, Act, InboxItem, PosteriorRecord, PriceRecord, Promotion, Rewarded, Settlement
+from decision.ledger import inbox, keys, orders, pulse
+from decision.ledger.base import (
+    ENCORE,
+    Act,
+    InboxItem,
+    PosteriorRecord,
+    PriceRecord,
+    Promotion,
+    Pulse,
+    Rewarded,
+    Settlement,
+)
 from decision.ledger.codec import (
     DECISION_COLUMNS,
     OUTCOME_COLUMNS,
@@ -505,6 +515,10 @@ class SqliteLedger:
         """See `Ledger.take_from_inbox`."""
         with self._transaction() as db:
             inbox.remove(db, item_id, act=act)
+
+    def pulse(self, *, cursor: str, bundle_version: str) -> Pulse:
+        """See `Ledger.pulse`."""
+        return pulse.read(self._db, self.path, cursor=cursor, bundle_version=bundle_version)
 
     def counts(self) -> Mapping[str, int]:
         """See `Ledger.counts`."""

@@ -22,13 +22,15 @@ _KEY = re.compile(r"encore_([a-z2-7]{8})_([A-Za-z0-9_-]{43})", re.ASCII)
 class Role(StrEnum):
     """What a key may do: a checkout decides and tells, others read, admin does all.
 
-    An analyst only looks; a marketer is who changes the programme and the champion.
+    An analyst only looks; a marketer is who changes the programme and the champion. An operator watches: her key lies
+    with the monitoring and opens nothing about a customer.
     """
 
     CHECKOUT = "checkout"
     ANALYST = "analyst"
     MARKETER = "marketer"
     ADMIN = "admin"
+    OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The `encore` command: what it says, where it exits."""
 
+import json
 import os
 import signal
 import subprocess
@@ -174,15 +175,19 @@ def test_the_learner_outlives_a_typing_mistake_and_stops_when_told(home: Home, n
     assert learner.stdout is not None
     assert learner.stderr is not None
     try:
-        assert "1 reward," in learner.stdout.readline()
+        assert json.loads(learner.stderr.readline())["event"] == "learning"
+        assert "1 reward," in json.loads(learner.stderr.readline())["event"]
         home.programme_path.write_text("[programme")
-        assert "skipped a round" in learner.stderr.readline()
+        assert "skipped a round" in json.loads(learner.stderr.readline())["event"]
         home.programme_path.write_text(PROGRAMME)
         ledger = SqliteLedger(home.ledger_path)
         ledger.record_decision(
             support.decided(decision_id="d-2", customer_id="c-2", at=NOW - 1_000 * DAY), (), seen_version=0
         )
-        assert "1 reward," in learner.stdout.readline()
+        line = learner.stderr.readline()
+        while "skipped a round" in line:
+            line = learner.stderr.readline()
+        assert "1 reward," in json.loads(line)["event"]
     finally:
         learner.send_signal(number)
         began = time.monotonic()

@@ -438,3 +438,19 @@ def test_an_act_comes_back_as_it_was(ledger: Ledger) -> None:
     act = Act(NOW + timedelta(microseconds=1), "ünï", "upgrade", {"steps": "m004"})
     ledger.record_act(act)
     assert ledger.acts() == [act]
+
+
+def test_its_pulse_tells_what_was_written_and_what_waits(ledger: Ledger) -> None:
+    assert ledger.pulse(cursor="rewards", bundle_version="v1").waiting_since is None
+    ledger.record_decision(decided(), (), seen_version=0)
+    ledger.record_outcomes([bought(NOW)], now=NOW)
+    ledger.record_outcomes([bought(NOW - DAY, "o-3")], now=NOW + SECOND)
+    ledger.record_posterior(PosteriorRecord("v1", 0, NOW - DAY, 1, b"x"))
+    ledger.record_posterior(PosteriorRecord("v1", 0, NOW, 2, b"x"))
+    before = ledger.pulse(cursor="rewards", bundle_version="v1")
+    assert (before.decisions, before.outcomes, before.waiting_since, before.learned_through) == (1, 2, NOW, NOW)
+    assert before.size_bytes > 0
+    for position, waiting in ((1, NOW + SECOND), (2, None)):
+        ledger.move_cursor("rewards", position)
+        assert ledger.pulse(cursor="rewards", bundle_version="v1").waiting_since == waiting
+    assert ledger.pulse(cursor="rewards", bundle_version="v2").learned_through is None

@@ -21,6 +21,7 @@ from decision.event import Event
 from decision.flow.observe import observe
 from decision.stages.events import SUBSCRIBED, UNSUBSCRIBED
 from decision.stages.keys import Role
+from decision.watching.seen import seen_in
 from decision.wiring import Shop, utc_now
 
 # Segment's own limit of a batch is 500 KB.
@@ -135,6 +136,7 @@ def _receive(
         now=now,
         pointers=[root.format(one.place) for one in told],
     )
+    seen_in(request.environ).observed(receipt)
     if receipt.rejected:
         # Clients drop what is answered 200: what was wrong must show somewhere else too.
         for _ in receipt.rejected:
