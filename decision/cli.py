@@ -20,7 +20,7 @@ from decision.flow.pace import pace
 from decision.flow.promotion import champion_version
 from decision.flow.promotion import rollback as roll_back
 from decision.flow.sweep import sweep
-from decision.keeping_commands import backup, restore
+from decision.keeping_commands import backup, customer, forget, restore
 from decision.key_commands import audit, keys
 from decision.ledger.base import Act, Ledger
 from decision.ledger.migrations import missing
@@ -231,7 +231,7 @@ def rollback(home: Home, reason: str) -> None:
             click.echo(f"{point.name} did not follow: {' '.join(str(error).split())}", err=True)
 
 
-for shared in (keys, audit, backup, restore):
+for shared in (keys, audit, backup, restore, forget, customer):
     main.add_command(shared)
 
 
