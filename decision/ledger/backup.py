@@ -28,6 +28,8 @@ def copy(source: Path, target: Path, *, progress: Progress | None = None) -> Non
     LedgerError : SQLite can't read the one or write the other.
     """
     try:
+        # Made here, so that nobody else on the machine may read it.
+        target.touch(mode=0o600, exist_ok=False)
         with (
             closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=rw", uri=True, isolation_level=None)) as ledger,
             closing(sqlite3.connect(target)) as written,
