@@ -8,7 +8,7 @@ from pathlib import Path
 from flask import Flask
 
 from decision import server
-from decision.api import auth, decisions, events, health, openapi, policy, problem
+from decision.api import auth, customers, decisions, events, health, openapi, policy, problem
 from decision.api.compat import segment
 from decision.wiring import Home, Shop
 
@@ -18,7 +18,7 @@ def create_app(shop: Shop) -> Flask:
     app = Flask("encore", static_folder=None)
     problem.register(app)
     auth.guard(app, shop)
-    for room in (decisions, events, policy, segment, health, openapi):
+    for room in (decisions, events, customers, policy, segment, health, openapi):
         app.register_blueprint(room.blueprint(shop))
     return app
 

@@ -33,6 +33,8 @@ TABLE: dict[tuple[str, str], set[Role] | None] = {
     ("POST", "/v1/batch"): TILLS,
     ("POST", "/v1/track"): TILLS,
     ("POST", "/v1/identify"): TILLS,
+    ("GET", "/v1/customers/<customer_id>/export"): {Role.ADMIN},
+    ("DELETE", "/v1/customers/<customer_id>"): {Role.ADMIN},
     ("GET", "/v1/policy"): READERS,
     ("GET", "/openapi.json"): EVERYBODY,
     ("GET", "/docs"): EVERYBODY,
@@ -189,7 +191,7 @@ def test_the_description_says_what_is_enforced(app: Flask, stranger: FlaskClient
         assert call["security"] == ([] if roles is None else [{"bearer": []}, {"basic": []}])
         assert set(call.get("x-roles", ())) == (roles or set())
         assert ({"401", "403"} <= set(call["responses"])) == (roles is not None)
-    assert described == 9
+    assert described == 11
 
 
 def test_a_fault_leaves_no_key_in_the_log(
