@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
-from decision.api.auth import open_to
+from decision.api.auth import open_to, presented
 from decision.api.problem import answer
 from decision.flow import forget as rights
 from decision.ledger.forget import scrub
@@ -25,13 +25,13 @@ def blueprint(shop: Shop) -> Blueprint:
     @routes.delete("/v1/customers/<customer_id>")
     @open_to()
     def forget_customer(customer_id: str) -> Response:
-        path = shop.home.ledger_path
+        path, key = shop.home.ledger_path, shop.keys.find(presented(request.environ.get("HTTP_AUTHORIZATION", "")))
         done = rights.forget(
             path,
             customer_id,
             programme=shop.serving.programme,
             names=lambda: secrets.token_hex(16),
-            actor="an admin key",
+            actor=f"key {key.name}" if key else "admin",
             now=utc_now(),
         )
         scrub(path, done.old_names)
