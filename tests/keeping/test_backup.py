@@ -65,12 +65,13 @@ def test_a_backup_in_the_middle_of_writing_holds_what_was_acknowledged_and_serve
                 stop.wait(0.01)
             before = list(known)
             done = encore(home.root, "backup", str(tmp_path / "a.tar"))
+            forgotten = encore(home.root, "forget", f"c-{before[0]}")
             refused = encore(home.root, "restore", str(tmp_path / "a.tar"), "--replace")
         finally:
             stop.set()
             for thread in threads:
                 thread.join()
-    assert done.exit_code == 0, done.output
+    assert (done.exit_code, forgotten.exit_code) == (0, 0), (done.output, forgotten.output)
     assert (refused.exit_code, "found its ledger open" in refused.stderr) == (2, True)
     restored = Home(tmp_path / "elsewhere" / "shop")
     done = encore(restored.root, "restore", str(tmp_path / "a.tar"))
