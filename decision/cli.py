@@ -24,7 +24,9 @@ from decision.flow.promotion import rollback as roll_back
 from decision.flow.rank import learn_ranks
 from decision.flow.sweep import sweep
 from decision.inbox_commands import inbox
+from decision.keeping_commands import backup, customer, forget, restore
 from decision.key_commands import audit, keys
+from decision.ledger.backup import copy
 from decision.ledger.base import Act, Ledger
 from decision.ledger.migrations import missing
 from decision.ledger.sqlite import SqliteLedger
@@ -149,11 +151,18 @@ def init(home: Home) -> None:
 @main.command()
 @click.pass_obj
 def upgrade(home: Home) -> None:
-    """Bring the ledger up to date after a newer Encore was installed; harmless when it is. Back it up first."""
+    """Bring the ledger up to date after a newer Encore was installed; harmless when it is.
+
+    The ledger of before is kept beside it until you delete it.
+    """
     if not home.ledger_path.exists():
         hint = f"Run `{command('init', home.root)}`."
         raise NotFound(f"Expected a ledger at {home.ledger_path}, found none.", hint=hint)
     steps = missing(home.ledger_path)
+    if steps:
+        kept = home.ledger_path.with_name(f"ledger.before-{steps[0]}.{utc_now():%Y%m%dT%H%M%S}.db")
+        copy(home.ledger_path, kept)
+        click.echo(f"{counted(len(steps), 'step')} to make; the ledger of before is kept in {kept}.")
     ledger = SqliteLedger.create(home.ledger_path)
     if steps:
         ledger.record_act(Act(utc_now(), system_user(), "upgrade", {"steps": ", ".join(steps)}))
@@ -289,7 +298,7 @@ def rollback(home: Home, reason: str) -> None:
             click.echo(f"{point.name} did not follow: {' '.join(str(error).split())}", err=True)
 
 
-for shared in (keys, audit, inbox, ranks, webhooks):
+for shared in (keys, audit, backup, restore, forget, customer, inbox, ranks, webhooks):
     main.add_command(shared)
 
 

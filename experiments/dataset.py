@@ -18,15 +18,9 @@ from decision.ledger.base import Ledger, Rewarded
 from decision.money import MICROS
 from decision.programme.model import Programme
 from decision.records import ESTIMATED_PROPENSITY, BoolArray, ContextValue, Decision, FloatArray, IntArray, RewardStatus
-from decision.stages.hashing import uniform
+from decision.stages.groups import is_held_out
 
-EVALUATION_SHARE = 0.4
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
-
-
-def is_held_out(customer_id: str, *, salt: str) -> bool:
-    """Return whether a customer judges policies, by a salted hash; nothing is trained on her."""
-    return uniform(salt, "evaluation", customer_id) < EVALUATION_SHARE
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from decision.flow.promotion import champion_version
 from decision.ledger.base import Ledger, Rewarded
 from decision.records import RewardStatus
 from decision.serving import Champion, champion_from
+from decision.stages.groups import is_held_out
 from decision.wiring import Home
-from experiments.dataset import is_held_out
 from experiments.evaluate import newest
 from experiments.guardrail_metrics import guardrail_metrics, net_margin
 from experiments.off_policy.replay import replay_of

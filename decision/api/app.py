@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask, request
 
 from decision import server
-from decision.api import auth, decisions, events, health, metrics, openapi, policy, problem
+from decision.api import auth, customers, decisions, events, health, metrics, openapi, policy, problem
 from decision.api.compat import ofrep, personalizer, segment, webhooks
 from decision.errors import EncoreError
 from decision.watching import logs, places
@@ -36,7 +36,7 @@ def create_app(shop: Shop, counted: Metrics | None = None, form: logs.Form | Non
     problem.register(app)
     app.before_request(_note_route)
     auth.guard(app, shop)
-    for room in (decisions, events, policy, segment, ofrep, personalizer, webhooks, health, openapi):
+    for room in (decisions, events, customers, policy, segment, ofrep, personalizer, webhooks, health, openapi):
         app.register_blueprint(room.blueprint(shop))
     counted = counted or Metrics()
     shop.on_fault = counted.survived

@@ -100,6 +100,10 @@ def document() -> dict[str, Any]:
             "/v1/decisions": {"post": _post_decision()},
             "/v1/decisions/{decision_id}": {"get": _get_decision()},
             "/v1/events": {"post": _post_events()},
+            "/v1/customers/{customer_id}": {"delete": _customer("Forget somebody; figures stay", "forgetCustomer")},
+            "/v1/customers/{customer_id}/export": {
+                "get": _customer("Everything that is held about somebody", "exportCustomer")
+            },
             "/v1/policy": {"get": _get("What serves now", "getPolicy", "PolicyAnswer")},
             "/v1/batch": {"post": _segment("postBatch", "SegmentBatch", {"batch": [{"type": "track"} | _CALL]})},
             "/v1/track": {"post": _segment("postTrack", "SegmentMessage", _CALL)},
@@ -165,6 +169,12 @@ def _post_decision() -> dict[str, Any]:
 def _get_decision() -> dict[str, Any]:
     found = _get("A past decision, with the whole distribution and why", "getDecision", "DecisionRecord", (404, 503))
     found["parameters"] = [{"name": "decision_id", "in": "path", "required": True, "schema": {"type": "string"}}]
+    return found
+
+
+def _customer(summary: str, name: str) -> dict[str, Any]:
+    found = _get(summary, name, problems=(404, 503))
+    found["parameters"] = [{"name": "customer_id", "in": "path", "required": True, "schema": {"type": "string"}}]
     return found
 
 

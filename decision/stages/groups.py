@@ -1,4 +1,4 @@
-"""Measurement groups: by a salted hash of the customer, stable for the life of the programme."""
+"""Measurement groups: by a salted hash of the customer, stable for the life of the programme; and who judges."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from decision.records import Group
 from decision.stages.hashing import uniform
+
+EVALUATION_SHARE = 0.4
 
 
 def assign(customer_id: str, *, salt: str, shares: Mapping[Group, float]) -> Group:
@@ -17,3 +19,8 @@ def assign(customer_id: str, *, salt: str, shares: Mapping[Group, float]) -> Gro
         if draw < edge:
             return group
     return Group.POLICY
+
+
+def is_held_out(customer_id: str, *, salt: str) -> bool:
+    """Return whether a customer judges policies, by a salted hash; nothing is trained on her."""
+    return uniform(salt, "evaluation", customer_id) < EVALUATION_SHARE

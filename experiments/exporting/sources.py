@@ -16,7 +16,7 @@ from decision.ledger.base import Ledger
 from decision.ledger.codec import DECISION_COLUMNS, decision_of, from_us
 from decision.programme.model import Programme
 from decision.records import Decision
-from experiments.dataset import is_held_out
+from decision.stages.groups import is_held_out
 from experiments.exporting.columns import CONTEXT, DECISIONS, OUTCOMES, PROPENSITIES, REWARDS, Column, context_columns
 
 TABLES = ("decisions", "outcomes", "rewards", "propensities")

@@ -19,7 +19,8 @@ from decision.flow.sweep import sweep
 from decision.ledger.base import Rewarded
 from decision.money import MICROS
 from decision.records import Group, RewardStatus
-from experiments.dataset import EVALUATION_SHARE, Dataset, _propensity, evaluation_set, read_dataset, training_set
+from decision.stages.groups import EVALUATION_SHARE
+from experiments.dataset import Dataset, _propensity, evaluation_set, read_dataset, training_set
 from experiments.off_policy import ESTIMATORS, Rounds
 from tests import support, trials
 

@@ -1,0 +1,172 @@
+"""Everything of one person under another name: ids become random, and what is not needed to count is dropped.
+
+Rows stay where they are, so that figures stay too: actions, propensities, facts of the context, rewards, money of
+orders. What stays of an event is its name, its time and what `stages.rewards` counts. The new names are drawn, not
+computed, and the pairs are kept nowhere.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from decision.errors import LedgerError
+from decision.ledger import keys
+from decision.ledger.base import Act
+from decision.ledger.codec import DECISION_COLUMNS, OUTCOME_COLUMNS, decision_of, decision_row, outcome_of
+from decision.ledger.connection import Connections
+from decision.records import Decision
+from decision.stages.delivery import State
+
+# What an event may keep: texts among these get new names, numbers stay.
+_KEPT = ("order_id", "coupon", "coupon_id", "coupon_name", "decision_id")
+_NUMBERS = ("revenue_micros", "discount_micros", "margin_micros")
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How many decisions and events now belong to nobody; `old_names` were hers, and are told to nobody."""
+
+    decisions: int
+    events: int
+    old_names: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+def pseudonymise(
+    path: Path, customer_id: str, *, new_id: str, names: Callable[[], str], act: Callable[[Forgotten], Act]
+) -> Forgotten:
+    """Give a customer and all that is hers new names in one transaction, with the act that says so.
+
+    `names` draws a new name. Decisions and events that come meanwhile wait for their turn.
+    """
+    connections = Connections(path, durable=True)
+    try:
+        # The pages that are let go of are overwritten, not only marked as free.
+        connections.db.execute("PRAGMA secure_delete = ON").fetchone()
+        with connections.transaction() as db:
+            renamed: dict[str, str] = defaultdict(names, {customer_id: new_id})
+            n_decisions = _decisions(db, customer_id, renamed)
+            n_events = _events(db, customer_id, renamed)
+            _inbox(db, customer_id)
+            _profile(db, customer_id, renamed)
+            forgotten = Forgotten(n_decisions, n_events, frozenset(renamed))
+            keys.append(db, act(forgotten))
+        return forgotten
+    finally:
+        connections.close()
+
+
+def _decisions(db: sqlite3.Connection, customer_id: str, renamed: Mapping[str, str]) -> int:
+    found = db.execute(f"SELECT {DECISION_COLUMNS} FROM decisions WHERE customer_id = ?", [customer_id]).fetchall()
+    for row in found:
+        before = decision_of(row)
+        after = _anonymous(before, renamed)
+        values = decision_row(after)
+        db.execute(
+            f"UPDATE decisions SET ({DECISION_COLUMNS}) = ({', '.join('?' * len(values))}) WHERE decision_id = ?",
+            [*values, before.decision_id],
+        )
+        for table in ("rewards", "reservations", "deliveries"):
+            db.execute(
+                f"UPDATE {table} SET decision_id = ? WHERE decision_id = ?", [after.decision_id, before.decision_id]
+            )
+        # Whoever delivers would be told of somebody who does not exist.
+        db.execute(
+            "UPDATE deliveries SET state = ?, note = ? WHERE decision_id = ? AND state = ?",
+            [State.WITHHELD.value, "the customer was forgotten", after.decision_id, State.WAITING.value],
+        )
+    return len(found)
+
+
+def _anonymous(decision: Decision, renamed: Mapping[str, str]) -> Decision:
+    hers = {decision.customer_id, decision.decision_id, decision.order_id}
+    return replace(
+        decision,
+        decision_id=renamed[decision.decision_id],
+        customer_id=renamed[decision.customer_id],
+        order_id=renamed[decision.order_id] if decision.order_id else "",
+        coupon=None if decision.coupon is None else renamed[decision.coupon],
+        # A hash of the body that was sent: whoever knows the body could find it again.
+        fingerprint="",
+        context={name: renamed[v] if isinstance(v, str) and v in hers else v for name, v in decision.context.items()},
+    )
+
+
+def _events(db: sqlite3.Connection, customer_id: str, renamed: Mapping[str, str]) -> int:
+    found = db.execute(f"SELECT {OUTCOME_COLUMNS} FROM outcomes WHERE customer_id = ?", [customer_id]).fetchall()
+    for row in found:
+        outcome = outcome_of(row)
+        kept: dict[str, Any] = {name: v for name, v in outcome.properties.items() if name in (*_NUMBERS, "channel")}
+        kept |= {name: renamed[str(v)] for name, v in outcome.properties.items() if name in _KEPT and v is not None}
+        db.execute(
+            "UPDATE outcomes SET message_id = ?, customer_id = ?, properties = ? WHERE message_id = ?",
+            [renamed[outcome.message_id], renamed[customer_id], msgspec.json.encode(kept).decode(), outcome.message_id],
+        )
+    return len(found)
+
+
+def _inbox(db: sqlite3.Connection, customer_id: str) -> None:
+    """Remove what waits in the inbox of her or for her orders: it was never used, so no figure counts it."""
+    db.execute(
+        "DELETE FROM inbox WHERE customer_id = ?1 OR order_id IN (SELECT order_id FROM orders WHERE customer_id = ?1)",
+        [customer_id],
+    )
+
+
+def _profile(db: sqlite3.Connection, customer_id: str, renamed: Mapping[str, str]) -> None:
+    new_id = renamed[customer_id]
+    orders = db.execute("SELECT order_id, message_id FROM orders WHERE customer_id = ?", [customer_id]).fetchall()
+    for order_id, message_id in orders:
+        db.execute(
+            "UPDATE orders SET customer_id = ?, order_id = ?, message_id = ? WHERE customer_id = ? AND order_id = ?",
+            [new_id, renamed[order_id], renamed[message_id] if message_id else "", customer_id, order_id],
+        )
+    db.execute("UPDATE customers SET customer_id = ?, consent = '{}' WHERE customer_id = ?", [new_id, customer_id])
+
+
+def scrub(path: Path, old_names: frozenset[str]) -> bool:
+    """Empty the WAL, and rebuild the file where bytes of old names are still in it; return whether none are left.
+
+    A page that was split before today may hold an old copy in its unused part: only VACUUM gets rid of that. Writers
+    wait for it. A name so short that it stands in other bytes as well is always found.
+    """
+    connections = Connections(path, durable=True)
+    try:
+        with connections.turns.taken():
+            _checkpoint(connections.db, path)
+            if not _holds(path, old_names):
+                return True
+            connections.db.execute("VACUUM")
+            _checkpoint(connections.db, path)
+        return not _holds(path, old_names)
+    finally:
+        connections.close()
+
+
+def _checkpoint(db: sqlite3.Connection, path: Path) -> None:
+    for _ in range(_ATTEMPTS):
+        busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            return
+    raise LedgerError(
+        f"Expected to empty the write-ahead log of {path}, found somebody reading in it for long.",
+        hint="Nothing leads to her any more, but old bytes are on the disk: say it again when the reader is done.",
+    )
+
+
+def _holds(path: Path, names: frozenset[str]) -> bool:
+    sought = [name.encode() for name in names if name]
+    longest, tail = max(map(len, sought)), b""
+    with open(path, "rb") as file:
+        while block := file.read(1 << 22):
+            if any(name in tail + block for name in sought):
+                return True
+            tail = block[-longest:]
+    return False
