@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from decision.money import MICROS
 from decision.programme.model import Budget, Channel, Programme
-from decision.records import Action, Customer, DecisionRequest, Reason, Rejection, Reservation
+from decision.records import CONTROL, Action, Customer, DecisionRequest, Reason, Rejection, Reservation
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ _Found = tuple[Reason, str] | None
 
 
 class _OfOffer(NamedTuple):
-    """What speaks against all actions of an offer, and how many micros its budgets still hold."""
+    """What speaks against all actions of an offer; `held` is what its budgets have for contact, in micros."""
 
     candidate: _Found
     placement: _Found
@@ -42,6 +42,7 @@ class _OfChannel(NamedTuple):
 
 
 _NOTHING = Used()
+_UNKNOWN = (Reason.NOT_IN_POLICY, "the policy was trained before this action existed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +81,8 @@ class Purse:
         """Return the keys of the budgets that an action here might take from."""
         return [key for key, _ in self._budgets]
 
-    def budgets_of(self, action: Action) -> list[tuple[str, Budget]]:
-        """Return the budgets that a treatment takes from, with their keys."""
-        return self._of_offer(action)[1]
-
-    def taken(self, action: Action) -> int:
-        """Return what a treatment takes in micros, from each of its budgets."""
-        return self._of_offer(action)[0] + self._contact[action.action_id]
-
-    def _of_offer(self, action: Action) -> tuple[int, list[tuple[str, Budget]]]:
+    def of_offer(self, action: Action) -> tuple[int, list[tuple[str, Budget]]]:
+        """Return what a redemption of a treatment's offer takes in micros, and from which budgets, with their keys."""
         known = self._offers.get(action.offer)
         if known is None:
             redemption = self._programme.redemption_cost_micros(action, self.basket_micros)
@@ -103,15 +97,17 @@ class Purse:
         decision among them is written: were only the drawn action's budget looked at, the decisions that are written
         would depend on the draw, and their propensities would be wrong.
         """
-        offers: dict[str, tuple[int, Action]] = {}
+        dearest: dict[str, tuple[int, Action]] = {}
         for action in actions:
-            if not action.is_control:
-                amount, offer = self.taken(action), action.offer
-                if offer not in offers or amount > offers[offer][0]:
-                    offers[offer] = amount, action
+            if action.channel != CONTROL:
+                contact, known = self._contact[action.action_id], dearest.get(action.offer)
+                if known is None or contact > known[0]:
+                    dearest[action.offer] = contact, action
         found: dict[str, tuple[int, Budget]] = {}
-        for amount, action in offers.values():
-            for key, budget in self.budgets_of(action):
+        for contact, action in dearest.values():
+            redemption, budgets = self.of_offer(action)
+            amount = redemption + contact
+            for key, budget in budgets:
                 if key not in found or amount > found[key][0]:
                     found[key] = amount, budget
         return tuple(Reservation(key, amount, b.amount_micros, b.count) for key, (amount, b) in found.items())
@@ -124,7 +120,7 @@ def apply(programme: Programme, situation: Situation, purse: Purse) -> tuple[tup
     capped = _frequency_cap(programme, situation)
     checks = _Checks(programme, situation, purse)
     for action in programme.actions:
-        found = None if action.is_control else (capped or checks.of(action))
+        found = None if action.channel == CONTROL else (capped or checks.of(action))
         if found is None:
             allowed.append(action)
         else:
@@ -163,6 +159,7 @@ class _Checks:
         self._programme = programme
         self._situation = situation
         self._purse = purse
+        self._contact, self._catalogue = programme.contact_costs, situation.catalogue
         self._local = situation.now.astimezone(programme.timezone)
         self._offers: dict[str, _OfOffer] = {}
         self._channels: dict[str, _OfChannel] = {}
@@ -180,17 +177,18 @@ class _Checks:
             or offer.placement
             or channel.contact
             or offer.margin
-            or (None if self._purse.taken(action) <= offer.held else self._used_up(action))
-            or _known(action, self._situation.catalogue)
+            or (None if self._contact[action.action_id] <= offer.held else self._used_up(action))
+            or (None if self._catalogue is None or action.action_id in self._catalogue else _UNKNOWN)
         )
 
     def _of_offer(self, action: Action) -> _OfOffer:
         situation = self._situation
+        redemption, budgets = self._purse.of_offer(action)
         return _OfOffer(
             candidate=_candidate("offer", action.offer, situation.request.offers),
             placement=_placement(self._programme, action, situation, self._local),
             margin=_margin(self._programme, action, self._purse.basket_micros),
-            held=min((self._held(key, budget) for key, budget in self._purse.budgets_of(action)), default=inf),
+            held=min((self._held(key, budget) for key, budget in budgets), default=inf) - redemption,
         )
 
     def _of_channel(self, action: Action) -> _OfChannel:
@@ -208,15 +206,10 @@ class _Checks:
         return inf if budget.amount_micros is None else budget.amount_micros - used.amount_micros
 
     def _used_up(self, action: Action) -> _Found:
-        amount = self._purse.taken(action)
-        names = [b.name for key, b in self._purse.budgets_of(action) if amount > self._held(key, b)]
+        redemption, budgets = self._purse.of_offer(action)
+        amount = redemption + self._contact[action.action_id]
+        names = [budget.name for key, budget in budgets if amount > self._held(key, budget)]
         return Reason.BUDGET_EXHAUSTED, f"budget {names[0]} is used up"
-
-
-def _known(action: Action, catalogue: Container[str] | None) -> _Found:
-    if catalogue is None or action.action_id in catalogue:
-        return None
-    return Reason.NOT_IN_POLICY, "the policy was trained before this action existed"
 
 
 def _candidate(what: str, name: str, named: Container[str] | None) -> _Found:
