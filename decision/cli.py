@@ -24,6 +24,7 @@ from decision.key_commands import audit, keys
 from decision.ledger.base import Act, Ledger
 from decision.ledger.migrations import missing
 from decision.ledger.sqlite import SqliteLedger
+from decision.limits import DEADLINE_MS, DEADLINE_VARIABLE
 from decision.programme.read import command
 from decision.programme.template import write_template
 from decision.stages.keys import Keyring
@@ -148,13 +149,24 @@ def check(home: Home) -> None:
     show_default=True,
     help="Requests that each process works on at once.",
 )
+@click.option(
+    "--deadline",
+    default=DEADLINE_MS,
+    type=click.FloatRange(1.0, 60_000.0),
+    envvar=DEADLINE_VARIABLE,
+    show_envvar=True,
+    show_default=True,
+    help="Milliseconds a decision may take. One that waits longer, for the disk or for other writers, answers "
+    "`control` with the reason `deadline` and holds nothing. Stay below the timeout of your checkout.",
+)
 @click.pass_obj
-def serve(home: Home, host: str, port: int, workers: int, threads: int) -> None:
+def serve(home: Home, *, host: str, port: int, workers: int, threads: int, deadline: float) -> None:
     """Answer decisions over HTTP. Promotions, rollbacks and new beliefs are picked up within a second."""
     home.programme()
     keyring = Keyring(home.ledger().api_keys())
     address = server.address_for(host, port)
     os.environ["ENCORE_HOME"] = str(home.root.resolve())
+    os.environ[DEADLINE_VARIABLE] = str(deadline)
     click.echo(f"Serving {home.root} at http://{host}:{port} (docs at /docs)")
     if not keyring:
         hint = command("keys create NAME --role checkout", home.root)

@@ -54,6 +54,7 @@ class Reason(StrEnum):
     NOT_IN_POLICY = "not_in_policy"
     NO_POLICY = "no_policy_promoted"
     FAULT = "fault"
+    DEADLINE = "deadline"
     RANDOM = "random_group"
     BUSINESS_AS_USUAL = "business_as_usual"
     HIGHEST_VALUE = "highest_value"

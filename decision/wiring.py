@@ -18,6 +18,7 @@ from decision.flow.pace import prices_in_force
 from decision.flow.promotion import champion_version
 from decision.ledger.base import Ledger
 from decision.ledger.sqlite import SqliteLedger
+from decision.limits import Limits, from_environment
 from decision.locks import FileLock
 from decision.programme.model import Programme
 from decision.programme.read import load_programme
@@ -99,9 +100,10 @@ class Shop:
     A programme or bundle that can't be read is refused and the last good one stays.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, limits: Limits | None = None) -> None:
         """Open the shop in `home`. Raises `EncoreError` when it can't be opened at all."""
         self.home = home
+        self.limits = limits or from_environment()
         self.ledger: Ledger = home.ledger()
         self.faults: dict[str, int] = {}
         self._programme_stamp = self._stamp()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+import time
 from datetime import datetime
 
 import msgspec
@@ -26,7 +27,7 @@ from decision.api.schemas import (
     RejectedAnswer,
     RewardAnswer,
 )
-from decision.errors import IdempotencyMismatch, InvalidInput, NotFound
+from decision.errors import DeadlinePassed, IdempotencyMismatch, InvalidInput, NotFound
 from decision.flow.decide import decide, recall
 from decision.money import from_micros, to_micros
 from decision.programme.model import Programme
@@ -43,13 +44,17 @@ from decision.records import (
     Reward,
     action_named,
 )
+from decision.serving import Serving
 from decision.stages import explanation
 from decision.stages.context import check_features
 from decision.stages.keys import Role
+from decision.stages.withdrawal import TOO_LATE
 from decision.wiring import Shop, utc_now
 
 log = logging.getLogger("encore")
 BODY_LIMIT = 64 * 1024
+LATE = "AnsweredLate"
+FAULT = "Encore could not decide; nothing was written or promised"
 _decoder = msgspec.json.Decoder(DecisionQuestion)
 
 
@@ -62,26 +67,39 @@ def blueprint(shop: Shop) -> Blueprint:
     def post_decision() -> Response:
         question = parsing.decode(parsing.body_of(request, limit=BODY_LIMIT), _decoder)
         key = parsing.idempotency_key(request.headers.get("Idempotency-Key"))
-        serving, ledger, now = shop.serving, shop.ledger, utc_now()
+        serving, now, began = shop.serving, utc_now(), time.monotonic()
         decision_id, fingerprint = id_of(question, key=key, now=now), fingerprint_of(question)
         try:
-            # Before anything is checked against the programme of today: a retry is answered as it was the first time.
-            decision = recall(decision_id, fingerprint=fingerprint, ledger=ledger)
-            if decision is None:
-                asked = read_question(
-                    question, decision_id=decision_id, fingerprint=fingerprint, programme=serving.programme
-                )
-                decision = decide(asked, serving=serving, ledger=ledger, now=now)
-                if decision.reasons[0][0] == Reason.RULE_FAILED:
-                    shop.count_fault(Reason.RULE_FAILED.value)
+            with shop.ledger.within(shop.limits.deadline_seconds):
+                decision = made(question, decision_id=decision_id, fingerprint=fingerprint, serving=serving, now=now)
         except (InvalidInput, IdempotencyMismatch):
             raise
+        except DeadlinePassed as late:
+            shop.count_fault(type(late).__name__)
+            log.warning("decision answered control at its deadline: %s", late)
+            return answer(fallback(decision_id, now=now, because=(Reason.DEADLINE, TOO_LATE)))
         except Exception as fault:
             # The till never waits on us: any fault answers control, and is counted.
             shop.count_fault(type(fault).__name__)
             log.exception("decision answered control after a fault")
-            return answer(fallback(decision_id, now=now))
+            return answer(fallback(decision_id, now=now, because=(Reason.FAULT, FAULT)))
+        if time.monotonic() - began > shop.limits.deadline_seconds:
+            # It led others when the disk held it up. It is true, so it is told; that it came late must show.
+            shop.count_fault(LATE)
         return answer(decision_answer(decision, serving.programme))
+
+    def made(
+        question: DecisionQuestion, *, decision_id: str, fingerprint: str, serving: Serving, now: datetime
+    ) -> Decision:
+        # Before anything is checked against the programme of today: a retry is answered as it was the first time.
+        if earlier := recall(decision_id, fingerprint=fingerprint, ledger=shop.ledger):
+            return earlier
+        programme = serving.programme
+        asked = read_question(question, decision_id=decision_id, fingerprint=fingerprint, programme=programme)
+        decision = decide(asked, serving=serving, ledger=shop.ledger, now=now)
+        if decision.reasons[0][0] == Reason.RULE_FAILED:
+            shop.count_fault(Reason.RULE_FAILED.value)
+        return decision
 
     @routes.get("/v1/decisions/<decision_id>")
     @open_to(Role.ANALYST, Role.MARKETER)
@@ -167,8 +185,8 @@ def _channels(question: DecisionQuestion, programme: Programme) -> list[str]:
     return list(question.consent)
 
 
-def fallback(decision_id: str, *, now: datetime) -> DecisionAnswer:
-    """Return the answer for a decision that a fault prevented: control, not written down."""
+def fallback(decision_id: str, *, now: datetime, because: tuple[Reason, str]) -> DecisionAnswer:
+    """Return the answer for a decision that a fault or its deadline prevented: control, and why."""
     return DecisionAnswer(
         decision_id=decision_id,
         action=_action_answer(CONTROL_ACTION, None, None),
@@ -177,7 +195,7 @@ def fallback(decision_id: str, *, now: datetime) -> DecisionAnswer:
         policy_version="fallback",
         decided_at=now,
         expires_at=None,
-        reasons=(ReasonAnswer(Reason.FAULT.value, "Encore could not decide; nothing was written or promised"),),
+        reasons=(ReasonAnswer(because[0].value, because[1]),),
         rejected=(),
         repurchase_odds=Odds(None, None),
         recorded=False,
