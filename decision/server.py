@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import socket
+import time
+from contextlib import suppress
 
 from decision.errors import InvalidInput
 
 # A worker that has not stopped by then is ended: one that is told twice may wait for itself.
 STOP_SECONDS = 5
+# Workers that keep dying are started anew, after pauses that grow: what kills them may end, and tills go on asking.
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+log = logging.getLogger("encore")
 
 
 def address_for(host: str, port: int) -> str:
@@ -44,7 +51,10 @@ def leave_interrupts_to_parent() -> None:
 
 
 def run(target: str, *, host: str, port: int, workers: int, threads: int) -> None:
-    """Serve the application that the factory `target` (`module:function`) makes, until a signal ends it."""
+    """Serve the application that the factory `target` (`module:function`) makes, until a signal ends it.
+
+    `threads` is how many requests each worker hands to the application at once; others wait outside of Python.
+    """
     # Decisions are small: more threads per matrix product only fight over the cores.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
@@ -55,15 +65,28 @@ def run(target: str, *, host: str, port: int, workers: int, threads: int) -> Non
     from granian import Granian
     from granian.constants import Interfaces
 
-    Granian(
-        target,
-        factory=True,
-        address=host,
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=workers,
-        blocking_threads=threads,
-        respawn_failed_workers=True,
-        workers_kill_timeout=STOP_SECONDS,
-        log_level="warning",
-    ).serve()
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        granian = Granian(
+            target,
+            factory=True,
+            address=host,
+            port=port,
+            interface=Interfaces.WSGI,
+            workers=workers,
+            blocking_threads=threads,
+            respawn_failed_workers=True,
+            workers_kill_timeout=STOP_SECONDS,
+            log_level="warning",
+        )
+        began = time.monotonic()
+        # It gives up, with an exit code, when a worker dies twice within seconds.
+        with suppress(SystemExit):
+            granian.serve()
+        if granian.interrupt_signal:
+            return
+        if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
+            pause = FIRST_PAUSE_SECONDS
+        log.error("workers keep dying; all are started anew in %g s", pause)
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

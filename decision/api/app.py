@@ -10,6 +10,7 @@ from flask import Flask
 from decision import server
 from decision.api import auth, decisions, events, health, openapi, policy, problem
 from decision.api.compat import segment
+from decision.api.gate import Gate
 from decision.wiring import Home, Shop
 
 
@@ -17,6 +18,7 @@ def create_app(shop: Shop) -> Flask:
     """Return the application that serves a shop."""
     app = Flask("encore", static_folder=None)
     problem.register(app)
+    app.wsgi_app = Gate(app.wsgi_app, shop.limits, shed=lambda: shop.count_fault("Shed"))  # type: ignore[method-assign]
     auth.guard(app, shop)
     for room in (decisions, events, policy, segment, health, openapi):
         app.register_blueprint(room.blueprint(shop))

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, request
 
 from decision.api import parsing
 from decision.api.auth import open_to
+from decision.api.gate import CAME
 from decision.api.problem import answer
 from decision.api.schemas import (
     ActionAnswer,
@@ -67,10 +68,10 @@ def blueprint(shop: Shop) -> Blueprint:
     def post_decision() -> Response:
         question = parsing.decode(parsing.body_of(request, limit=BODY_LIMIT), _decoder)
         key = parsing.idempotency_key(request.headers.get("Idempotency-Key"))
-        serving, now, began = shop.serving, utc_now(), time.monotonic()
+        serving, now, until = shop.serving, utc_now(), request.environ[CAME] + shop.limits.deadline_seconds
         decision_id, fingerprint = id_of(question, key=key, now=now), fingerprint_of(question)
         try:
-            with shop.ledger.within(shop.limits.deadline_seconds):
+            with shop.ledger.within(until - time.monotonic()):
                 decision = made(question, decision_id=decision_id, fingerprint=fingerprint, serving=serving, now=now)
         except (InvalidInput, IdempotencyMismatch):
             raise
@@ -83,7 +84,7 @@ def blueprint(shop: Shop) -> Blueprint:
             shop.count_fault(type(fault).__name__)
             log.exception("decision answered control after a fault")
             return answer(fallback(decision_id, now=now, because=(Reason.FAULT, FAULT)))
-        if time.monotonic() - began > shop.limits.deadline_seconds:
+        if time.monotonic() > until:
             # It led others when the disk held it up. It is true, so it is told; that it came late must show.
             shop.count_fault(LATE)
         return answer(decision_answer(decision, serving.programme))
