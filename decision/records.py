@@ -53,6 +53,7 @@ class Reason(StrEnum):
     NOT_A_CANDIDATE = "not_a_candidate"
     NOT_IN_POLICY = "not_in_policy"
     NO_POLICY = "no_policy_promoted"
+    POLICY_MISSING = "policy_missing"
     FAULT = "fault"
     DEADLINE = "deadline"
     RANDOM = "random_group"

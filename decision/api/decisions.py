@@ -54,6 +54,8 @@ from decision.wiring import Shop, utc_now
 
 log = logging.getLogger("encore")
 BODY_LIMIT = 64 * 1024
+# Reasons of a control that is written down and yet was nobody's choice.
+COUNTED = frozenset({Reason.RULE_FAILED.value, Reason.POLICY_MISSING.value})
 LATE = "AnsweredLate"
 FAULT = "Encore could not decide; nothing was written or promised"
 _decoder = msgspec.json.Decoder(DecisionQuestion)
@@ -98,8 +100,8 @@ def blueprint(shop: Shop) -> Blueprint:
         programme = serving.programme
         asked = read_question(question, decision_id=decision_id, fingerprint=fingerprint, programme=programme)
         decision = decide(asked, serving=serving, ledger=shop.ledger, now=now)
-        if decision.reasons[0][0] == Reason.RULE_FAILED:
-            shop.count_fault(Reason.RULE_FAILED.value)
+        if (reason := decision.reasons[0][0]) in COUNTED:
+            shop.count_fault(reason)
         return decision
 
     @routes.get("/v1/decisions/<decision_id>")
