@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 import time
 from contextlib import suppress
 
@@ -17,6 +18,8 @@ STOP_SECONDS = 5
 # Workers that keep dying are started anew, after pauses that grow: what kills them may end, and tills go on asking.
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
+# How often a worker looks whether its parent is there.
+PARENT_SECONDS = 0.5
 log = logging.getLogger("encore")
 
 
@@ -48,6 +51,21 @@ def leave_interrupts_to_parent() -> None:
     The parent hears it and stops the workers; told by both, a worker would wait for itself.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+def end_with_parent() -> None:
+    """End this worker, as gently as when it is told to, once the process that started it has been killed.
+
+    It would go on serving with nobody to stop it, and keep the port from a new server.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def run(target: str, *, host: str, port: int, workers: int, threads: int) -> None:

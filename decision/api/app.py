@@ -28,6 +28,7 @@ def create_app(shop: Shop) -> Flask:
 def from_environment() -> Flask:
     """Return the application for the home folder in ENCORE_HOME; what a server's workers call."""
     server.leave_interrupts_to_parent()
+    server.end_with_parent()
     shop = Shop(Home(Path(os.environ.get("ENCORE_HOME", "."))))
     shop.follow()
     return create_app(shop)

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
+from io import FileIO
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -36,8 +37,12 @@ def fill(path: Path) -> None:
     with path.open("wb", buffering=0) as ballast:
         for size in (4096, 1):
             with pytest.raises(OSError, match="No space left"):
-                while True:
-                    ballast.write(bytes(size))
+                go_on_writing(ballast, size)
+
+
+def go_on_writing(file: FileIO, size: int) -> None:
+    while True:
+        file.write(bytes(size))
 
 
 def test_a_full_disk(small: Home) -> None:
