@@ -18,8 +18,6 @@ STOP_SECONDS = 5
 # Workers that keep dying are started anew, after pauses that grow: what kills them may end, and tills go on asking.
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
-# How often a worker looks whether its parent is there.
-PARENT_SECONDS = 0.5
 log = logging.getLogger("encore")
 
 
@@ -58,12 +56,16 @@ def end_with_parent() -> None:
 
     It would go on serving with nobody to stop it, and keep the port from a new server.
     """
-    parent = os.getppid()
+    import multiprocessing
+
+    parent, main = multiprocessing.parent_process(), threading.main_thread().ident
+    if parent is None or main is None:
+        return
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(PARENT_SECONDS)
-        os.kill(os.getpid(), signal.SIGTERM)
+        parent.join()
+        # Sent to the process it could reach this thread, and the one that serves would sleep on.
+        signal.pthread_kill(main, signal.SIGTERM)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
 

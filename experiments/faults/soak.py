@@ -86,6 +86,7 @@ def soak(plan: Plan, *, folder: Path, tell: Callable[[str], None]) -> Soaked:
                 _pause(shop, plan)
                 over = time.monotonic()
             shop.recover()
+            shop.decide_again()
             windows.append(Window(name, began, over, time.monotonic()))
             tell(f"{name}: back after {windows[-1].back - over:.1f} s")
             _pause(shop, plan)

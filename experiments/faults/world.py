@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 from decision.errors import EncoreError
 from decision.flow.keys import create_key
@@ -26,6 +27,7 @@ from experiments.faults.tills import Till, Tills
 
 READY_SECONDS = 40.0
 WORKERS = 2
+IN_A_ROW = 6
 # Scarce, so that it runs out under load, and everything else takes from a budget too.
 BUDGETS = """
 [budgets.scarce]
@@ -104,6 +106,16 @@ class World:
     def recover(self) -> None:
         """Wait until all workers are there and answer."""
         self.until(self._answers, what="the server to come back")
+
+    def decide_again(self) -> None:
+        """Wait until decisions are made as before, by whichever worker."""
+        self.until(lambda: all(self._makes() for _ in range(IN_A_ROW)), what="decisions to be made again")
+
+    def _makes(self) -> bool:
+        # A connection of its own, so that any worker may answer.
+        self.till.close()
+        name = f"again-{uuid4().hex}"
+        return self.till.ask(name, name).kind == "made"
 
 
 def _is_worker(stat: Path, parent: int) -> bool:
