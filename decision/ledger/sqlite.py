@@ -107,7 +107,7 @@ class SqliteLedger:
         if not path.exists():
             raise LedgerError(f"Expected a ledger at {path}, found none.", hint="Run `encore init`.")
         self._connections = Connections(path, durable=durable)
-        self._withdrawn = Withdrawn(path.with_name(f"{path.name}.withdrawn"))
+        self._withdrawn = Withdrawn.beside(path)
         self._decisions = GroupCommit(self._group, self._record, lambda write: self._withdrawn.add(write.mark))
         check_not_newer(self._db, path)
         if not self._is_upgraded():
@@ -131,6 +131,7 @@ class SqliteLedger:
         path.parent.mkdir(parents=True, exist_ok=True)
         with Turns(path).taken(patience=UPGRADE_PATIENCE):
             migrate(path)
+            Withdrawn.beside(path).create()
         return cls(path, durable=durable)
 
     @property

@@ -22,8 +22,17 @@ class Withdrawn:
     """The list of withdrawn decisions beside a ledger, shared by all processes."""
 
     def __init__(self, path: Path) -> None:
-        """`path` is created by the first decision that is withdrawn."""
-        self._path = path
+        """`path` may be missing, which takes longer to find than that it is empty."""
+        self._path, self._name = path, str(path)
+
+    @staticmethod
+    def beside(ledger: Path) -> Withdrawn:
+        """Return the list of the ledger at a path."""
+        return Withdrawn(ledger.with_name(f"{ledger.name}.withdrawn"))
+
+    def create(self) -> None:
+        """Make an empty list where there is none."""
+        self._path.touch(0o600)
 
     def add(self, mark: Mark) -> None:
         """Put a decision on the list. Raises `OSError` when it can't be written."""
@@ -37,7 +46,8 @@ class Withdrawn:
     def marks(self) -> frozenset[Mark]:
         """Return the decisions on the list."""
         try:
-            if self._path.stat().st_size == 0:
+            # Asked for every group of decisions, for which a Path takes its time.
+            if os.stat(self._name).st_size == 0:
                 return frozenset()
             lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
         except FileNotFoundError:
