@@ -45,7 +45,6 @@ from decision.records import (
     Reward,
     action_named,
 )
-from decision.serving import Serving
 from decision.stages import explanation
 from decision.stages.context import check_features
 from decision.stages.keys import Role
@@ -70,39 +69,8 @@ def blueprint(shop: Shop) -> Blueprint:
     def post_decision() -> Response:
         question = parsing.decode(parsing.body_of(request, limit=BODY_LIMIT), _decoder)
         key = parsing.idempotency_key(request.headers.get("Idempotency-Key"))
-        serving, now, until = shop.serving, utc_now(), request.environ[CAME] + shop.limits.deadline_seconds
-        decision_id, fingerprint = id_of(question, key=key, now=now), fingerprint_of(question)
-        try:
-            with shop.ledger.within(until - time.monotonic()):
-                decision = made(question, decision_id=decision_id, fingerprint=fingerprint, serving=serving, now=now)
-        except (InvalidInput, IdempotencyMismatch):
-            raise
-        except DeadlinePassed as late:
-            shop.count_fault(type(late).__name__)
-            log.warning("decision answered control at its deadline: %s", late)
-            return answer(fallback(decision_id, now=now, because=(Reason.DEADLINE, TOO_LATE)))
-        except Exception as fault:
-            # The till never waits on us: any fault answers control, and is counted.
-            shop.count_fault(type(fault).__name__)
-            log.exception("decision answered control after a fault")
-            return answer(fallback(decision_id, now=now, because=(Reason.FAULT, FAULT)))
-        if time.monotonic() > until:
-            # It led others when the disk held it up. It is true, so it is told; that it came late must show.
-            shop.count_fault(LATE)
-        return answer(decision_answer(decision, serving.programme))
-
-    def made(
-        question: DecisionQuestion, *, decision_id: str, fingerprint: str, serving: Serving, now: datetime
-    ) -> Decision:
-        # Before anything is checked against the programme of today: a retry is answered as it was the first time.
-        if earlier := recall(decision_id, fingerprint=fingerprint, ledger=shop.ledger):
-            return earlier
-        programme = serving.programme
-        asked = read_question(question, decision_id=decision_id, fingerprint=fingerprint, programme=programme)
-        decision = decide(asked, serving=serving, ledger=shop.ledger, now=now)
-        if (reason := decision.reasons[0][0]) in COUNTED:
-            shop.count_fault(reason)
-        return decision
+        decision_id = id_of(question, key=key, now=utc_now())
+        return answer(answered(question, decision_id=decision_id, fingerprint=fingerprint_of(question), shop=shop))
 
     @routes.get("/v1/decisions/<decision_id>")
     @open_to(Role.ANALYST, Role.MARKETER)
@@ -113,6 +81,43 @@ def blueprint(shop: Shop) -> Blueprint:
         return answer(decision_record(decision, shop))
 
     return routes
+
+
+def answered(question: DecisionQuestion, *, decision_id: str, fingerprint: str, shop: Shop) -> DecisionAnswer:
+    """Return the answer to a question: the one it got before under this id, a new one, or control.
+
+    Control is answered after a fault, and at the deadline, which counts from when the present request came.
+
+    Raises
+    ------
+    InvalidInput, IdempotencyMismatch : the caller's mistakes; no other error leaves this.
+    """
+    serving, now, until = shop.serving, utc_now(), request.environ[CAME] + shop.limits.deadline_seconds
+    try:
+        with shop.ledger.within(until - time.monotonic()):
+            # Before anything is checked against the programme of today: a retry is answered as it was the first time.
+            decision = recall(decision_id, fingerprint=fingerprint, ledger=shop.ledger)
+            if decision is None:
+                programme = serving.programme
+                asked = read_question(question, decision_id=decision_id, fingerprint=fingerprint, programme=programme)
+                decision = decide(asked, serving=serving, ledger=shop.ledger, now=now)
+                if (reason := decision.reasons[0][0]) in COUNTED:
+                    shop.count_fault(reason)
+    except (InvalidInput, IdempotencyMismatch):
+        raise
+    except DeadlinePassed as late:
+        shop.count_fault(type(late).__name__)
+        log.warning("decision answered control at its deadline: %s", late)
+        return fallback(decision_id, code=Reason.DEADLINE.value, detail=TOO_LATE, now=now)
+    except Exception as fault:
+        # The till never waits on us: any fault answers control, and is counted.
+        shop.count_fault(type(fault).__name__)
+        log.exception("decision answered control after a fault")
+        return fallback(decision_id, code=Reason.FAULT.value, detail=FAULT, now=now)
+    if time.monotonic() > until:
+        # It led others when the disk held it up. It is true, so it is told; that it came late must show.
+        shop.count_fault(LATE)
+    return decision_answer(decision, serving.programme)
 
 
 def id_of(question: DecisionQuestion, *, key: str | None, now: datetime) -> str:
@@ -188,7 +193,7 @@ def _channels(question: DecisionQuestion, programme: Programme) -> list[str]:
     return list(question.consent)
 
 
-def fallback(decision_id: str, *, now: datetime, because: tuple[Reason, str]) -> DecisionAnswer:
+def fallback(decision_id: str, *, code: str, detail: str, now: datetime) -> DecisionAnswer:
     """Return the answer for a decision that a fault or its deadline prevented: control, and why."""
     return DecisionAnswer(
         decision_id=decision_id,
@@ -198,7 +203,7 @@ def fallback(decision_id: str, *, now: datetime, because: tuple[Reason, str]) ->
         policy_version="fallback",
         decided_at=now,
         expires_at=None,
-        reasons=(ReasonAnswer(because[0].value, because[1]),),
+        reasons=(ReasonAnswer(code, detail),),
         rejected=(),
         repurchase_odds=Odds(None, None),
         recorded=False,
