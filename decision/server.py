@@ -85,6 +85,8 @@ def run(target: str, *, host: str, port: int, workers: int, threads: int) -> Non
     from granian import Granian
     from granian.constants import Interfaces
 
+    # It counts threads against cores; most of ours wait, or turn requests away.
+    logging.getLogger("_granian").addFilter(lambda line: "Python threads" not in line.getMessage())
     pause = FIRST_PAUSE_SECONDS
     while True:
         granian = Granian(

@@ -20,7 +20,7 @@ from decision.wiring import utc_now
 from experiments.bench.world import promoted_bundle
 from experiments.faults.world import World
 
-HISTORY = 200_000
+HISTORY = 500_000
 ALL = 1_000
 LOOKED_UP = "c-with-a-long-history"
 
@@ -168,7 +168,7 @@ def clock_jumps(world: World) -> Iterator[None]:
 
 @contextmanager
 def lookup_slow(world: World) -> Iterator[None]:
-    """A customer is asked about who has had two hundred thousand treatments this month."""
+    """A customer is asked about who has had half a million treatments this month."""
     with closing(sqlite3.connect(world.home.ledger_path, timeout=30.0)) as db:
         (n,) = db.execute("SELECT COUNT(*) FROM decisions WHERE customer_id = ?", [LOOKED_UP]).fetchone()
         if not n:
@@ -180,9 +180,9 @@ def lookup_slow(world: World) -> Iterator[None]:
 
 def write_history(db: sqlite3.Connection, n: int = HISTORY) -> None:
     """Give one customer `n` treatments, copies of one that was given."""
-    # In pieces, so that the others have their turns.
+    # In pieces, so that the others have their turns. Nobody reads more of them than when they were.
     columns = [row[1] for row in db.execute("PRAGMA table_info(decisions)") if row[1] != "seq"]
-    own = {"decision_id": "'long-' || n", "customer_id": ":customer"}
+    own = {"decision_id": "'long-' || n", "customer_id": ":customer", "body": "''"}
     for first in range(0, n, 10_000):
         db.execute(
             "WITH RECURSIVE more (n) AS (SELECT :first UNION ALL SELECT n + 1 FROM more WHERE n < :first + 9999) "
@@ -204,7 +204,7 @@ FAULTS: Mapping[str, Fault] = {
     "disk slow (sync + 300 ms)": disk_slow,
     "ledger locked by another program": ledger_locked,
     "a writer stopped in its turn": writer_stopped,
-    "lookup slow (200,000 treatments)": lookup_slow,
+    "lookup slow (500,000 treatments)": lookup_slow,
     "clock jumps": clock_jumps,
     "bundle corrupt": bundle_corrupt,
     "bundle unreadable": bundle_unreadable,

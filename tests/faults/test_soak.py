@@ -33,7 +33,7 @@ def test_every_fault_once(tmp_path: Path) -> None:
     assert by_name["bundle gone"].control > 0
     assert by_name["bundle unreadable"].control > 0
     assert by_name["bundle corrupt"].made > 0
-    assert by_name["lookup slow (200,000 treatments)"].control > 0
+    assert by_name["lookup slow (500,000 treatments)"].control > 0
 
 
 def test_twenty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
