@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types bench bench-uplift bench-bandit bench-ope simulate clean lock
+.PHONY: help run test lint types bench bench-uplift bench-bandit bench-ope simulate soak clean lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ bench-ope: $(VENV)/installed ## Judge the judge: estimators, intervals and the g
 
 simulate: $(VENV)/installed ## Prove in simulated shops that the loop learns
 	@$(BIN)/encore simulate
+
+soak: $(VENV)/installed ## Inject faults at random for ten minutes and print what was lost
+	@$(BIN)/python -m experiments.faults.soak
 
 lock: ## Resolve the dependencies anew (needs uv)
 	uv pip compile --extra offline --extra dev --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock pyproject.toml

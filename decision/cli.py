@@ -30,6 +30,15 @@ from decision.ledger.backup import copy
 from decision.ledger.base import Act, Ledger
 from decision.ledger.migrations import missing
 from decision.ledger.sqlite import SqliteLedger
+from decision.limits import (
+    AT_ONCE,
+    DEADLINE_MS,
+    DEADLINE_VARIABLE,
+    WAITING,
+    WAITING_VARIABLE,
+    Limits,
+    to_environment,
+)
 from decision.programme.read import command
 from decision.programme.template import write_template
 from decision.rank_commands import ranks
@@ -190,19 +199,41 @@ def check(home: Home) -> None:
 @click.option("--workers", default=2, type=click.IntRange(1), show_default=True, help="Processes.")
 @click.option(
     "--threads",
-    default=4,
+    default=AT_ONCE,
     type=click.IntRange(1),
     show_default=True,
     help="Requests that each process works on at once.",
 )
+@click.option(
+    "--waiting",
+    default=WAITING,
+    type=click.IntRange(0),
+    envvar=WAITING_VARIABLE,
+    show_envvar=True,
+    show_default=True,
+    help="Further requests that may wait in each process, no longer than the deadline. The next are answered 503 with "
+    "Retry-After, at once: a queue that grows helps no till.",
+)
+@click.option(
+    "--deadline",
+    default=DEADLINE_MS,
+    type=click.FloatRange(1.0, 60_000.0),
+    envvar=DEADLINE_VARIABLE,
+    show_envvar=True,
+    show_default=True,
+    help="Milliseconds a decision may take. One that waits longer, for the disk or for other writers, answers "
+    "`control` with the reason `deadline` and holds nothing. Stay below the timeout of your checkout.",
+)
 @click.pass_obj
 @_logged
-def serve(home: Home, host: str, port: int, workers: int, threads: int) -> None:
+def serve(home: Home, *, host: str, port: int, workers: int, threads: int, waiting: int, deadline: float) -> None:
     """Answer decisions over HTTP. Promotions, rollbacks and new beliefs are picked up within a second."""
     home.programme()
     keyring = Keyring(home.ledger().api_keys())
     address = server.address_for(host, port)
     os.environ["ENCORE_HOME"] = str(home.root.resolve())
+    limits = Limits(deadline_seconds=deadline / 1000, at_once=threads, waiting=waiting)
+    to_environment(limits)
     metrics = places.prepared(places.folder_of(home.root))
     places.clear(metrics)
     facts = {"version": __version__, "host": host, "port": port, "workers": workers, "metrics": str(metrics)}
@@ -212,7 +243,9 @@ def serve(home: Home, host: str, port: int, workers: int, threads: int) -> None:
         hint = command("keys create NAME --role checkout", home.root)
         click.echo(f"Nobody has a key yet, so that only health is answered. Create one: {hint}")
     try:
-        server.run("decision.api.app:from_environment", host=address, port=port, workers=workers, threads=threads)
+        server.run(
+            "decision.api.app:from_environment", host=address, port=port, workers=workers, threads=limits.threads
+        )
     finally:
         # Memory is given back; another server of this home keeps what it counts.
         places.clear(metrics)

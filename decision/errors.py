@@ -66,6 +66,10 @@ class LedgerError(EncoreError):
     """The ledger can't be opened, is newer than this version, or refused a write."""
 
 
+class DeadlinePassed(LedgerError):
+    """The ledger did not get to it in the time that was given; the caller was not told of anything written."""
+
+
 class Conflict(LedgerError):
     """What the decision relied on (a budget, a frequency cap) changed before it was written."""
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import socket
+import threading
+import time
+from contextlib import suppress
 
 from decision.errors import InvalidInput
 
@@ -13,6 +17,10 @@ from decision.errors import InvalidInput
 LOGGING = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}}
 # A worker that has not stopped by then is ended: one that is told twice may wait for itself.
 STOP_SECONDS = 5
+# Workers that keep dying are started anew, after pauses that grow: what kills them may end, and tills go on asking.
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+log = logging.getLogger("encore")
 
 
 def address_for(host: str, port: int) -> str:
@@ -45,8 +53,30 @@ def leave_interrupts_to_parent() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
+def end_with_parent() -> None:
+    """End this worker, as gently as when it is told to, once the process that started it has been killed.
+
+    It would go on serving with nobody to stop it, and keep the port from a new server.
+    """
+    import multiprocessing
+
+    parent, main = multiprocessing.parent_process(), threading.main_thread().ident
+    if parent is None or main is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        # Sent to the process it could reach this thread, and the one that serves would sleep on.
+        signal.pthread_kill(main, signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
 def run(target: str, *, host: str, port: int, workers: int, threads: int) -> None:
-    """Serve the application that the factory `target` (`module:function`) makes, until a signal ends it."""
+    """Serve the application that the factory `target` (`module:function`) makes, until a signal ends it.
+
+    `threads` is how many requests each worker hands to the application at once; others wait outside of Python.
+    """
     # Decisions are small: more threads per matrix product only fight over the cores.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
@@ -57,16 +87,31 @@ def run(target: str, *, host: str, port: int, workers: int, threads: int) -> Non
     from granian import Granian
     from granian.constants import Interfaces
 
-    Granian(
-        target,
-        factory=True,
-        address=host,
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=workers,
-        blocking_threads=threads,
-        respawn_failed_workers=True,
-        workers_kill_timeout=STOP_SECONDS,
-        log_level="warning",
-        log_dictconfig=LOGGING,
-    ).serve()
+    # It counts threads against cores; most of ours wait, or turn requests away.
+    logging.getLogger("_granian").addFilter(lambda line: "Python threads" not in line.getMessage())
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        granian = Granian(
+            target,
+            factory=True,
+            address=host,
+            port=port,
+            interface=Interfaces.WSGI,
+            workers=workers,
+            blocking_threads=threads,
+            respawn_failed_workers=True,
+            workers_kill_timeout=STOP_SECONDS,
+            log_level="warning",
+            log_dictconfig=LOGGING,
+        )
+        began = time.monotonic()
+        # It gives up, with an exit code, when a worker dies twice within seconds.
+        with suppress(SystemExit):
+            granian.serve()
+        if granian.interrupt_signal:
+            return
+        if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
+            pause = FIRST_PAUSE_SECONDS
+        log.error("workers keep dying; all are started anew in %g s", pause)
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

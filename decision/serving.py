@@ -112,11 +112,16 @@ class Valued:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """Programme, champion and the prices of budgets; without a champion the `policy` group gets business as usual."""
+    """Programme, champion and the prices of budgets; before the first champion `policy` gets business as usual.
+
+    `missing` is the bundle that should serve where it can't be read and there is no last good one: `policy` then gets
+    control, for the shop's own rule is what the champion has replaced.
+    """
 
     programme: Programme
     champion: Champion | None
     prices: Mapping[str, Price] = field(default_factory=dict)
+    missing: str | None = None
 
     @property
     def version(self) -> str:

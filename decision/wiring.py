@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from decision.bundle.store import BundleStore
-from decision.errors import EncoreError, LedgerError
+from decision.errors import EncoreError, InvalidProgramme, LedgerError
 from decision.flow.pace import prices_in_force
 from decision.flow.promotion import champion_version
 from decision.flow.rank import fresh_model
 from decision.ledger.base import Ledger
 from decision.ledger.sqlite import SqliteLedger
+from decision.limits import Limits, from_environment
 from decision.locks import FileLock
 from decision.policies.hashed import RankModel
 from decision.programme.model import Programme
@@ -120,9 +121,10 @@ class Shop:
     A programme or bundle that can't be read is refused and the last good one stays.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, limits: Limits | None = None) -> None:
         """Open the shop in `home`. Raises `EncoreError` when it can't be opened at all."""
         self.home = home
+        self.limits = limits or from_environment()
         self.ledger: Ledger = home.ledger()
         self.faults: dict[str, int] = {}
         # Who else counts faults: the metrics that all processes share.
@@ -135,23 +137,30 @@ class Shop:
         self.rank_model = RankModel()
         self.refresh()
 
-    def _stamp(self) -> int:
+    def _stamp(self) -> tuple[int, int]:
         try:
-            return self.home.programme_path.stat().st_mtime_ns
+            # What made a file unreadable, and readable again, shows in the second only.
+            found = self.home.programme_path.stat()
         except FileNotFoundError:
-            return 0
+            return 0, 0
+        return found.st_mtime_ns, found.st_ctime_ns
 
     def refresh(self) -> None:
         """Pick up new and revoked keys, an edited programme, a promotion, a rollback, a new belief or price."""
         # Keys come first: nothing that is wrong with the rest may keep a revoked one alive.
         self.keys = self._fresh_keys()
-        programme, champion = self._fresh_programme(), self.serving.champion
+        before, programme = self.serving, self._fresh_programme()
+        champion, prices, missing = before.champion, before.prices, before.missing
         try:
-            champion = self._fresh_champion()
+            version = champion_version(self.ledger)
+            missing = version if champion is None else None
+            champion = self._fresh_champion(version)
+            missing = None
+            prices = prices_in_force(programme, self.ledger)
         except EncoreError as error:
             self.count_fault(type(error).__name__)
             log.error("kept the last good policy: %s", error)
-        self.serving = Serving(programme, champion, prices_in_force(programme, self.ledger))
+        self.serving = Serving(programme, champion, prices, missing)
         self.rank_model = fresh_model(self.ledger.ranks, after=self.rank_model.version) or self.rank_model
 
     def _fresh_keys(self) -> Keyring:
@@ -166,16 +175,19 @@ class Shop:
         stamp = self._stamp()
         if stamp == self._programme_stamp:
             return self.serving.programme
-        self._programme_stamp = stamp
         try:
-            return self.home.programme()
+            programme = self.home.programme()
         except EncoreError as error:
+            if isinstance(error, InvalidProgramme):
+                # Only an edit can mend it; anything else may end by itself.
+                self._programme_stamp = stamp
             self.count_fault(type(error).__name__)
             log.error("kept the last good programme: %s", error)
             return self.serving.programme
+        self._programme_stamp = stamp
+        return programme
 
-    def _fresh_champion(self) -> Champion | None:
-        version = champion_version(self.ledger)
+    def _fresh_champion(self, version: str | None) -> Champion | None:
         served, sequence = self._mark
         if version is None:
             if served is not None:

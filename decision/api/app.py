@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from flask import Flask, request
 from decision import server
 from decision.api import auth, customers, decisions, events, health, metrics, openapi, policy, problem
 from decision.api.compat import ofrep, personalizer, segment, webhooks
+from decision.api.gate import Gate
 from decision.errors import EncoreError
 from decision.watching import logs, places
 from decision.watching.metrics import Metrics
@@ -41,7 +43,8 @@ def create_app(shop: Shop, counted: Metrics | None = None, form: logs.Form | Non
     counted = counted or Metrics()
     shop.on_fault = counted.survived
     app.register_blueprint(metrics.blueprint(shop, counted))
-    # mypy takes the assignment of a method for a mistake; it is how Flask is wrapped.
+    # mypy takes the assignment of a method for a mistake; it is how Flask is wrapped. Whom the gate turns away is seen.
+    app.wsgi_app = Gate(app.wsgi_app, shop.limits, shed=partial(_note_shed, shop))  # type: ignore[method-assign]
     app.wsgi_app = Watched(app.wsgi_app, counted, form)  # type: ignore[method-assign]
     return app
 
@@ -49,6 +52,11 @@ def create_app(shop: Shop, counted: Metrics | None = None, form: logs.Form | Non
 def _note_route() -> None:
     if request.url_rule is not None:
         seen_in(request.environ).route = request.url_rule.rule
+
+
+def _note_shed(shop: Shop, environ: dict[str, Any]) -> None:
+    shop.count_fault("Shed")
+    seen_in(environ).shed = True
 
 
 def _counting(home: Home) -> Metrics:
@@ -63,6 +71,7 @@ def _counting(home: Home) -> Metrics:
 def from_environment() -> Flask:
     """Return the application for the home folder in ENCORE_HOME; what a server's workers call."""
     server.leave_interrupts_to_parent()
+    server.end_with_parent()
     form = logs.Form.from_environment()
     logs.set_up(form)
     home = Home(Path(os.environ.get("ENCORE_HOME", ".")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from datetime import datetime
 
 import msgspec
@@ -11,6 +12,7 @@ from flask import Blueprint, Response, request
 from decision.api import parsing
 from decision.api.auth import open_to
 from decision.api.fallback import fallback
+from decision.api.gate import CAME
 from decision.api.problem import answer
 from decision.api.schemas import (
     ActionAnswer,
@@ -26,7 +28,7 @@ from decision.api.schemas import (
     RejectedAnswer,
     RewardAnswer,
 )
-from decision.errors import IdempotencyMismatch, InvalidInput, NotFound
+from decision.errors import DeadlinePassed, IdempotencyMismatch, InvalidInput, NotFound
 from decision.flow.decide import decide, recall
 from decision.ids import new_decision_id
 from decision.money import from_micros, to_micros
@@ -46,10 +48,14 @@ from decision.records import (
 from decision.stages import explanation
 from decision.stages.context import check_features
 from decision.stages.keys import Role
+from decision.stages.withdrawal import TOO_LATE
 from decision.watching.seen import seen_in
 from decision.wiring import Shop, utc_now
 
 BODY_LIMIT = 64 * 1024
+# Reasons of a control that is written down and yet was nobody's choice.
+COUNTED = frozenset({Reason.RULE_FAILED.value, Reason.POLICY_MISSING.value})
+LATE = "AnsweredLate"
 FAULT = "Encore could not decide; nothing was written or promised"
 _decoder = msgspec.json.Decoder(DecisionQuestion)
 
@@ -78,30 +84,39 @@ def blueprint(shop: Shop) -> Blueprint:
 
 
 def answered(question: DecisionQuestion, *, decision_id: str, fingerprint: str, shop: Shop) -> DecisionAnswer:
-    """Return the answer to a question: the one it got before under this id, a new one, or control after a fault.
+    """Return the answer to a question: the one it got before under this id, a new one, or control.
+
+    Control is answered after a fault, and at the deadline, which counts from when the present request came.
 
     Raises
     ------
     InvalidInput, IdempotencyMismatch : the caller's mistakes; no other error leaves this.
     """
-    serving, ledger, now = shop.serving, shop.ledger, utc_now()
+    serving, now, until = shop.serving, utc_now(), request.environ[CAME] + shop.limits.deadline_seconds
     try:
-        # Before anything is checked against the programme of today: a retry is answered as it was the first time.
-        decision = recall(decision_id, fingerprint=fingerprint, ledger=ledger)
-        if decision is None:
-            asked = read_question(
-                question, decision_id=decision_id, fingerprint=fingerprint, programme=serving.programme
-            )
-            decision = decide(asked, serving=serving, ledger=ledger, now=now)
-            if decision.reasons[0][0] == Reason.RULE_FAILED:
-                shop.count_fault(Reason.RULE_FAILED.value)
+        with shop.ledger.within(until - time.monotonic()):
+            # Before anything is checked against the programme of today: a retry is answered as it was the first time.
+            decision = recall(decision_id, fingerprint=fingerprint, ledger=shop.ledger)
+            if decision is None:
+                programme = serving.programme
+                asked = read_question(question, decision_id=decision_id, fingerprint=fingerprint, programme=programme)
+                decision = decide(asked, serving=serving, ledger=shop.ledger, now=now)
+                if (reason := decision.reasons[0][0]) in COUNTED:
+                    shop.count_fault(reason)
     except (InvalidInput, IdempotencyMismatch):
         raise
+    except DeadlinePassed as late:
+        shop.count_fault(type(late).__name__)
+        seen_in(request.environ).fell_back(decision_id, late)
+        return fallback(decision_id, code=Reason.DEADLINE.value, detail=TOO_LATE, now=now)
     except Exception as fault:
         # The till never waits on us: any fault answers control, and is counted.
         shop.count_fault(type(fault).__name__)
         seen_in(request.environ).fell_back(decision_id, fault)
         return fallback(decision_id, code=Reason.FAULT.value, detail=FAULT, now=now)
+    if time.monotonic() > until:
+        # It led others when the disk held it up. It is true, so it is told; that it came late must show.
+        shop.count_fault(LATE)
     seen_in(request.environ).decided(decision, repeated=decision.decided_at != now)
     return decision_answer(decision, serving.programme)
 

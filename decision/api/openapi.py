@@ -131,7 +131,7 @@ def document() -> dict[str, Any]:
 
 
 def secured(described: dict[str, Any], app: Flask) -> dict[str, Any]:
-    """Return a description with what each of the app's routes asks of a key: `security`, `x-roles`, 401 and 403."""
+    """Return a description with what each of the app's routes asks of a key, and that any may be shed."""
     paths = dict(described["paths"])
     for rule in app.url_map.iter_rules():
         path = rule.rule.replace("<", "{").replace(">", "}")
@@ -143,7 +143,7 @@ def secured(described: dict[str, Any], app: Flask) -> dict[str, Any]:
                 asked = {
                     "security": [{name: []} for name in _SCHEMES],
                     "x-roles": [role.value for role in access.roles],
-                    "responses": call["responses"] | _problems((401, 403)),
+                    "responses": call["responses"] | _problems((401, 403, 503)),
                 }
             paths[path] = paths[path] | {verb: call | asked}
     return described | {"paths": paths}

@@ -15,6 +15,7 @@ DecisionId = Annotated[
         min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:\-]+$", description="up to 64 letters, digits and _ . : -"
     ),
 ]
+FactText = Annotated[str, Meta(max_length=500)]
 CurrencyCode = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="an ISO 4217 code such as EUR")]
 
 
@@ -38,8 +39,8 @@ class OrderFacts(Struct, frozen=True, forbid_unknown_fields=True):
 class Candidates(Struct, frozen=True, forbid_unknown_fields=True):
     """Only these offers and channels may be given; leave one out to allow all. `control` is always possible."""
 
-    offers: Annotated[tuple[str, ...], Meta(max_length=100)] | None = None
-    channels: Annotated[tuple[str, ...], Meta(max_length=100)] | None = None
+    offers: Annotated[tuple[Identifier, ...], Meta(max_length=100)] | None = None
+    channels: Annotated[tuple[Identifier, ...], Meta(max_length=100)] | None = None
 
 
 class DecisionQuestion(Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,7 +51,7 @@ class DecisionQuestion(Struct, frozen=True, forbid_unknown_fields=True):
     order: OrderFacts
     store: Identifier | None = None
     candidates: Candidates | None = None
-    features: Annotated[dict[str, str | float | None], Meta(description="As declared in programme.toml")] = {}
+    features: Annotated[dict[str, FactText | float | None], Meta(description="As declared in programme.toml")] = {}
     consent: Annotated[dict[str, bool], Meta(description="Channel to yes or no, as the shop knows it")] = {}
     decision_id: DecisionId | None = None
 

@@ -87,7 +87,8 @@ def propose(
         exhausted=exhausted,
         catalogue=champion.index if champion else None,
     )
-    untreated = refusal is not None or group is Group.HOLDOUT
+    is_lost = group is Group.POLICY and serving.missing is not None
+    untreated = refusal is not None or group is Group.HOLDOUT or is_lost
     allowed, rejected = ((CONTROL_ACTION,), ()) if untreated else guardrails.apply(programme, situation, purse)
     facts = context.build(request, customer, programme=programme, now=now)
     valued = serving.value(allowed, facts, request.store)

@@ -18,6 +18,8 @@ from decision.programme.section import unknown_name
 from decision.records import EVERY_CHANNEL, Outcome
 from decision.stages.events import NAMES, SUBSCRIBED, UNSUBSCRIBED, check_time, read_properties
 
+MESSAGE_ID_LIMIT = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -73,6 +75,11 @@ def outcome_of(event: Event, *, programme: Programme, now: datetime, pointer: st
         raise InvalidInput(
             f"Expected a customer id of 1 to 200 characters at {pointer}.customer_id, found {event.customer_id!r}.",
             pointer=f"{pointer}.customer_id",
+        )
+    if event.message_id is not None and len(event.message_id) > MESSAGE_ID_LIMIT:
+        raise InvalidInput(
+            f"Expected at most {MESSAGE_ID_LIMIT} characters at {pointer}.message_id, found {len(event.message_id)}.",
+            pointer=f"{pointer}.message_id",
         )
     if event.timestamp.tzinfo is None:
         raise InvalidInput(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -162,6 +163,14 @@ class Ledger(Protocol):
         """Return what other systems are told."""
         ...
 
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Return a block in which this thread neither waits for the ledger nor reads it for longer than that.
+
+        What would take longer raises `DeadlinePassed`. A decision that is not durable by then is not written, or is
+        kept as what its caller is answered: control, holding nothing.
+        """
+        ...
+
     def customer(self, customer_id: str, *, contacts_since: datetime | None = None) -> Customer:
         """Return what is known of a customer with her treatments after a time, or all of them.
 
@@ -193,6 +202,7 @@ class Ledger(Protocol):
         ------
         Conflict : a budget is exhausted (named in `exhausted`), the customer has had a decision since
             `seen_version`, or the decision id exists; nothing is written.
+        DeadlinePassed : it was not durable in time, see `within`.
         """
         ...
 

@@ -6,6 +6,7 @@ BEGIN IMMEDIATE the threads of a process wait for each other, and then for a loc
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 import time
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from decision.errors import LedgerError
+from decision.errors import DeadlinePassed, LedgerError
 from decision.locks import FileLock
 
 # How long a writer waits for her turn. Where a caller waits for an answer, another one must come before that.
@@ -23,17 +24,66 @@ PATIENCE = 30.0
 CALLERS_PATIENCE = 2.0
 
 
-class _Connection(sqlite3.Connection):
-    """Raises the ledger's errors instead of SQLite's."""
+# Others who hold the ledger without taking turns are asked again after so long.
+BUSY_SECONDS = 0.001
+# After so many of SQLite's steps a statement looks at the clock: far more than a lookup by index takes.
+STEPS_BETWEEN_LOOKS = 10_000
+
+
+class _Deadline:
+    """Until when, by the monotonic clock, a connection may wait and read."""
+
+    def __init__(self) -> None:
+        self.until = math.inf
+
+    def passed(self) -> bool:
+        """Return whether a statement has to end: SQLite asks while it works."""
+        return time.monotonic() > self.until
+
+
+class Connection(sqlite3.Connection):
+    """Raises the ledger's errors instead of SQLite's, and keeps a deadline."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.deadline = _Deadline()
+        self.set_progress_handler(self.deadline.passed, STEPS_BETWEEN_LOOKS)
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """Execute a statement, also where another program holds the ledger for a moment. Raises `LedgerError`."""
         try:
             return super().execute(sql, parameters)
         except sqlite3.Error as error:
-            raise _failed(error) from error
+            if not _is(error, sqlite3.SQLITE_BUSY):
+                raise failed(error) from error
+        return self._insist(sql, parameters)
+
+    def _insist(self, sql: str, parameters: Any) -> sqlite3.Cursor:
+        # Of others SQLite knows only those who write without taking turns, such as a person with its shell.
+        until = min(self.deadline.until, time.monotonic() + CALLERS_PATIENCE)
+        while True:
+            time.sleep(BUSY_SECONDS)
+            try:
+                return super().execute(sql, parameters)
+            except sqlite3.Error as error:
+                if not _is(error, sqlite3.SQLITE_BUSY) or time.monotonic() >= until:
+                    raise failed(error) from error
 
 
-def _failed(error: sqlite3.Error) -> LedgerError:
+def _is(error: sqlite3.Error, code: int) -> bool:
+    # Extended codes keep the primary one in their lowest byte.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == code
+
+
+def failed(error: sqlite3.Error) -> LedgerError:
+    """Return SQLite's error as the ledger's own."""
+    if _is(error, sqlite3.SQLITE_BUSY):
+        return DeadlinePassed(
+            "Expected the ledger to be free, found another program that holds it.",
+            hint="Does somebody have it open in a shell?",
+        )
+    if _is(error, sqlite3.SQLITE_INTERRUPT):
+        return DeadlinePassed("Expected to read the ledger before the deadline, found more to read than that allows.")
     return LedgerError(
         f"Expected the ledger to work, SQLite says: {error}.", hint="Is the disk full or the file damaged?"
     )
@@ -70,9 +120,9 @@ class Turns:
         finally:
             self._own.release()
 
-    def _late(self, patience: float) -> LedgerError:
-        return LedgerError(
-            f"Expected to write to the ledger within {round(patience, 1):g} s, found another writer who does not come "
+    def _late(self, patience: float) -> DeadlinePassed:
+        return DeadlinePassed(
+            f"Expected to write to the ledger within {patience:.2g} s, found another writer who does not come "
             "to an end.",
             hint=f"Which process holds {self._path}?",
         )
@@ -84,32 +134,49 @@ class Turns:
             self._own.release()
 
 
-def _connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
+def _connect(path: Path, *, synchronous: str) -> Connection:
     # A connection outlives its thread and is then another's, so that threads that come and go leak no descriptors.
     try:
         connection = sqlite3.connect(
-            path, timeout=PATIENCE, isolation_level=None, check_same_thread=False, factory=_Connection
+            path, timeout=0.0, isolation_level=None, check_same_thread=False, factory=Connection
         )
     except sqlite3.Error as error:
-        raise _failed(error) from error
+        raise failed(error) from error
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA cache_size = -16000")
     # The pages that every decision changes are copied into the main file once for many of them.
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
-    # Of others SQLite knows only those who write without taking turns, such as a person with its shell.
-    connection.execute(f"PRAGMA busy_timeout = {round(CALLERS_PATIENCE * 1000)}")
     return connection
 
 
 class _Lease:
     """What a thread holds of a connection: at the thread's end the connection becomes idle."""
 
-    def __init__(self, connection: sqlite3.Connection, idle: deque[sqlite3.Connection]) -> None:
+    def __init__(self, connection: Connection, idle: deque[Connection]) -> None:
         self.connection = connection
         self._idle = idle
 
     def __del__(self) -> None:
         self._idle.append(self.connection)
+
+
+class Within:
+    """A block with a deadline. Every decision is in one: a generator would cost it three times as much."""
+
+    __slots__ = ("_deadline", "_seconds")
+
+    def __init__(self, deadline: _Deadline, seconds: float) -> None:
+        self._deadline = deadline
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        self._deadline.until = time.monotonic() + self._seconds
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._deadline.until = math.inf
+        if isinstance(error, sqlite3.Error):
+            # Rows are read after a statement has begun.
+            raise failed(error) from error
 
 
 class Connections:
@@ -120,11 +187,11 @@ class Connections:
         self._path = path
         self._synchronous = "FULL" if durable else "OFF"
         self._local = threading.local()
-        self._idle: deque[sqlite3.Connection] = deque()
+        self._idle: deque[Connection] = deque()
         self.turns = Turns(path)
 
     @property
-    def db(self) -> sqlite3.Connection:
+    def db(self) -> Connection:
         """Return this thread's connection."""
         lease: _Lease | None = getattr(self._local, "lease", None)
         if lease is None:
@@ -143,10 +210,13 @@ class Connections:
         ------
         LedgerError : the turn to write has not come within `patience` seconds, or SQLite refuses.
         """
-        db = self.db
+        db, until = self.db, time.monotonic() + patience
         with self.turns.taken(patience=patience):
-            db.execute("BEGIN IMMEDIATE")
+            own, db.deadline.until = db.deadline.until, until
             try:
+                db.execute("BEGIN IMMEDIATE")
+                # What others have put into a group must not fail by the deadline of the one who leads it.
+                db.deadline.until = math.inf
                 yield db
                 db.execute("COMMIT")
             except BaseException:
@@ -154,6 +224,15 @@ class Connections:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
+            finally:
+                db.deadline.until = own
+
+    def within(self, seconds: float) -> Within:
+        """Return a block in which this thread neither waits nor reads for longer than that.
+
+        `DeadlinePassed` is raised where something would have taken longer.
+        """
+        return Within(self.db.deadline, seconds)
 
     def close(self) -> None:
         """Close this thread's connection and those of threads that have ended."""

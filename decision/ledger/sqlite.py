@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -14,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from decision.errors import Conflict, LedgerError
+from decision.errors import Conflict, DeadlinePassed, LedgerError
 from decision.ledger import inbox, keys, orders, pulse
 from decision.ledger.base import (
     ENCORE,
@@ -39,16 +40,18 @@ from decision.ledger.codec import (
     reward_row,
     to_us,
 )
-from decision.ledger.connection import CALLERS_PATIENCE, PATIENCE, Connections, Turns
+from decision.ledger.connection import CALLERS_PATIENCE, PATIENCE, Connection, Connections, Turns
 from decision.ledger.group_commit import GroupCommit
 from decision.ledger.migrations import STEPS, applied, check_not_newer, migrate
 from decision.ledger.ranks import SqliteRanks
 from decision.ledger.sqlite_outbox import SqliteOutbox
+from decision.ledger.withdrawn import Mark, Withdrawn
 from decision.records import CONTROL, Consent, Customer, Decision, Outcome, Reservation, Reward, RewardStatus
 from decision.stages.events import OF_CONSENT, OF_ORDERS, with_word
 from decision.stages.guardrails import Used, fits
 from decision.stages.keys import ApiKey
 from decision.stages.pacing import Price
+from decision.stages.withdrawal import withdrawn
 
 _LATEST = "SELECT MAX(seq) FROM rewards WHERE decision_id = d.decision_id"
 _DECISION = ", ".join(f"d.{column.strip()}" for column in DECISION_COLUMNS.split(","))
@@ -77,6 +80,11 @@ class _Write:
     taken: Sequence[Reservation]
     at_stake: Sequence[Reservation]
     seen_version: int
+
+    @property
+    def mark(self) -> Mark:
+        """Return what tells it from any other decision, also of the same id."""
+        return self.decision.decision_id, to_us(self.decision.decided_at)
 
 
 class _Tally:
@@ -118,7 +126,8 @@ class SqliteLedger:
             raise LedgerError(f"Expected a ledger at {path}, found none.", hint="Run `encore init`.")
         self._connections = Connections(path, durable=durable)
         self.outbox = SqliteOutbox(self._connections)
-        self._decisions = GroupCommit(lambda patience: self._transaction(patience=patience), self._record)
+        self._withdrawn = Withdrawn.beside(path)
+        self._decisions = GroupCommit(self._group, self._record, lambda write: self._withdrawn.add(write.mark))
         check_not_newer(self._db, path)
         if not self._is_upgraded():
             # Another process may be at it just now.
@@ -126,6 +135,10 @@ class SqliteLedger:
                 upgraded = self._is_upgraded()
             if not upgraded:
                 raise LedgerError(f"Expected an up-to-date ledger at {path}.", hint="Run `encore upgrade`.")
+        if self._withdrawn.marks():
+            # What a killed process has left behind. Where the disk is full, the first group to be written does it.
+            with suppress(LedgerError), self._group(CALLERS_PATIENCE):
+                pass
 
     def _is_upgraded(self) -> bool:
         # A copy made by VACUUM INTO has lost the mode. Only an upgrade sets it: two who do so at once fail.
@@ -137,10 +150,11 @@ class SqliteLedger:
         path.parent.mkdir(parents=True, exist_ok=True)
         with Turns(path).taken(patience=UPGRADE_PATIENCE):
             migrate(path)
+            Withdrawn.beside(path).create()
         return cls(path, durable=durable)
 
     @property
-    def _db(self) -> sqlite3.Connection:
+    def _db(self) -> Connection:
         return self._connections.db
 
     def _transaction(self, *, patience: float = PATIENCE) -> AbstractContextManager[sqlite3.Connection]:
@@ -150,6 +164,32 @@ class SqliteLedger:
     def ranks(self) -> SqliteRanks:
         """See `Ledger.ranks`."""
         return SqliteRanks(self._connections)
+
+    @contextmanager
+    def _group(self, patience: float) -> Iterator[sqlite3.Connection]:
+        """Open a transaction for a group of decisions, which first corrects those that were withdrawn."""
+        with self._transaction(patience=patience) as db:
+            marks = self._withdrawn.marks()
+            for mark in marks:
+                self._correct(db, mark)
+            yield db
+        if marks:
+            # The group is durable, whatever becomes of the list: rows can be corrected twice.
+            with suppress(OSError):
+                self._withdrawn.remove(marks)
+
+    def _correct(self, db: sqlite3.Connection, mark: Mark) -> None:
+        found = self._found(mark[0])
+        if found is None or to_us(found.decided_at) != mark[1]:
+            return
+        row = decision_row(withdrawn(found))
+        places = ", ".join("?" * len(row))
+        db.execute(f"UPDATE decisions SET ({DECISION_COLUMNS}) = ({places}) WHERE decision_id = ?", [*row, mark[0]])
+        _close(db, Settlement(found.decision_id, 0, keep_count=False))
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """See `Ledger.within`."""
+        return self._connections.within(seconds)
 
     def close(self) -> None:
         """Close this thread's connection and those of threads that have ended."""
@@ -182,6 +222,15 @@ class SqliteLedger:
 
     def decision(self, decision_id: str) -> Decision | None:
         """See `Ledger.decision`."""
+        found = self._found(decision_id)
+        if found is None:
+            return None
+        if (decision_id, to_us(found.decided_at)) in self._withdrawn.marks():
+            return withdrawn(found)
+        # It may have been on the list when it was read, and corrected since.
+        return self._found(decision_id)
+
+    def _found(self, decision_id: str) -> Decision | None:
         row = self._db.execute(
             f"SELECT {DECISION_COLUMNS} FROM decisions WHERE decision_id = ?", [decision_id]
         ).fetchone()
@@ -196,9 +245,12 @@ class SqliteLedger:
         at_stake: Sequence[Reservation] = (),
     ) -> None:
         """See `Ledger.record_decision`."""
+        now, until = time.monotonic(), self._db.deadline.until
+        if now > until:
+            raise DeadlinePassed("Expected to write a decision before its deadline, found that it had passed.")
         self._decisions.commit(
             _Write(decision.customer_id, decision_row(decision), decision, reservations, at_stake, seen_version),
-            patience=CALLERS_PATIENCE,
+            until=min(until, now + CALLERS_PATIENCE),
         )
 
     def _record(self, db: sqlite3.Connection, writes: Sequence[_Write]) -> list[Conflict | None]:
@@ -333,8 +385,7 @@ class SqliteLedger:
         """See `Ledger.close_reservations`."""
         with self._transaction() as db:
             for settlement in settlements:
-                _settle(db, settlement)
-                db.execute("UPDATE reservations SET open = 0 WHERE decision_id = ?", [settlement.decision_id])
+                _close(db, settlement)
 
     def cursor(self, name: str) -> int:
         """See `Ledger.cursor`."""
@@ -581,6 +632,11 @@ def _settle(db: sqlite3.Connection, s: Settlement) -> None:
             "UPDATE reservations SET amount_micros = ?, count = ? WHERE decision_id = ? AND budget_key = ?",
             [s.amount_micros, int(s.keep_count), s.decision_id, key],
         )
+
+
+def _close(db: sqlite3.Connection, s: Settlement) -> None:
+    _settle(db, s)
+    db.execute("UPDATE reservations SET open = 0 WHERE decision_id = ?", [s.decision_id])
 
 
 def _save_consent(db: sqlite3.Connection, customer: Customer) -> None:

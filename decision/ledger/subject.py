@@ -28,7 +28,8 @@ def about(path: Path, customer_id: str) -> dict[str, Any]:
         held = db.execute(f"SELECT * FROM reservations WHERE decision_id IN ({_HERS})", [customer_id])
         told = db.execute(f"SELECT * FROM deliveries WHERE decision_id IN ({_HERS})", [customer_id])
         waiting = db.execute(
-            "SELECT * FROM inbox WHERE customer_id = ?1 OR order_id IN (SELECT order_id FROM orders WHERE customer_id = ?1)",
+            "SELECT * FROM inbox WHERE customer_id = ?1 "
+            "OR order_id IN (SELECT order_id FROM orders WHERE customer_id = ?1)",
             [customer_id],
         )
         orders = db.execute("SELECT * FROM orders WHERE customer_id = ?", [customer_id])

@@ -67,6 +67,7 @@ VISITS = frozenset(
 # Nothing a shop means lies before; a clock that was never set does, and the ledger counts from here.
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 FAST_CLOCK = timedelta(days=1)
+ORDER_ID_LIMIT = 200
 # What changes an order and thereby the totals of its customer; what changes her consent.
 OF_ORDERS = frozenset({ORDER_COMPLETED, ORDER_REFUNDED, ORDER_CANCELLED})
 OF_CONSENT = frozenset({SUBSCRIBED, UNSUBSCRIBED})
@@ -103,6 +104,11 @@ def read_properties(name: str, properties: Mapping[str, Any], *, currency: str, 
     if name in _NEEDS_ORDER and not isinstance(properties.get("order_id"), str):
         raise InvalidInput(
             f"Expected a text at {at}.order_id of {name}, found {shown(properties.get('order_id'))}.",
+            pointer=f"{at}.order_id",
+        )
+    if name in _NEEDS_ORDER and len(properties["order_id"]) > ORDER_ID_LIMIT:
+        raise InvalidInput(
+            f"Expected at most {ORDER_ID_LIMIT} characters at {at}.order_id, found {len(properties['order_id'])}.",
             pointer=f"{at}.order_id",
         )
     if name == ORDER_COMPLETED and "revenue_micros" not in facts:

@@ -22,6 +22,8 @@ def reasons(
         return ((refusal[0].value, refusal[1]),)
     if group is Group.HOLDOUT:
         return ((Reason.HOLDOUT.value, "this customer is never treated: the programme is measured against her"),)
+    if group is Group.POLICY and serving.missing is not None:
+        return ((Reason.POLICY_MISSING.value, f"the promoted policy {serving.missing} can't be read"),)
     if group is Group.RANDOM:
         return ((Reason.RANDOM.value, "any allowed action with equal probability: unbiased training data"),)
     if group is Group.BUSINESS_AS_USUAL or valued is None:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from decision.errors import DeadlinePassed
 from decision.flow.observe import Receipt
 from decision.records import CONTROL, Decision, Reason
 
@@ -67,7 +68,8 @@ class Seen:
     def reason(self) -> str:
         """Return the code of the first reason for the action."""
         if self.decision is None:
-            return Reason.FAULT.value if self.fault else ""
+            late = isinstance(self.fault, DeadlinePassed)
+            return (Reason.DEADLINE if late else Reason.FAULT).value if self.fault else ""
         return self.decision.reasons[0][0] if self.decision.reasons else ""
 
 

@@ -80,7 +80,8 @@ def bench(settings: Settings, *, folder: Path) -> Report:
 def _interleaved(meters: Meters, settings: Settings, *, home: Home, logs: Path) -> Sequence[Round]:
     """Return the rounds, no-op first and decision second, after both servers are warm."""
     size = ("--workers", str(settings.workers), "--threads", str(settings.threads))
-    encore = ("--home", str(home.root), "serve", *size)
+    # A closed loop keeps the server full: how long each waits is what is measured, and none may be let off.
+    encore = ("--home", str(home.root), "serve", *size, "--deadline", "10000", "--waiting", str(settings.connections))
     with (
         running("experiments.bench.noop", *size, log=logs / "noop.log") as noop,
         running("decision.cli", *encore, log=logs / "decision.log") as decision,

@@ -10,7 +10,9 @@ import numpy as np
 
 from decision import __version__
 from decision.bundle.manifest import FORMAT, Manifest, Provenance
+from decision.bundle.store import Bundle
 from decision.flow.promotion import promote
+from decision.ledger.base import Ledger
 from decision.policies.action_features import PriorScales
 from decision.policies.posterior import Posterior, logit
 from decision.programme.model import Programme
@@ -48,23 +50,28 @@ def write_home(folder: Path) -> Home:
     home = Home(folder)
     text = Path(__file__).with_name("programme.toml").read_text(encoding="utf-8")
     home.programme_path.write_text(text, encoding="utf-8")
-    programme = home.programme()
-    manifest = _manifest(programme)
-    bundle = home.bundles.write(manifest, _arrays(manifest))
     with closing(home.ledger()) as ledger:
-        promote(
-            bundle.version,
-            programme=programme,
-            bundles=home.bundles,
-            ledger=ledger,
-            reason="to be measured",
-            verdict=(),
-            now=utc_now(),
-        )
+        promoted_bundle(home, ledger, seed=SEED)
     return home
 
 
-def _manifest(programme: Programme) -> Manifest:
+def promoted_bundle(home: Home, ledger: Ledger, *, seed: int) -> Bundle:
+    """Write a bundle of random heads into a home, promote it, and return it."""
+    programme = home.programme()
+    manifest = _manifest(programme, seed)
+    bundle = home.bundles.write(manifest, _arrays(manifest))
+    return promote(
+        bundle.version,
+        programme=programme,
+        bundles=home.bundles,
+        ledger=ledger,
+        reason="to be measured",
+        verdict=(),
+        now=utc_now(),
+    )
+
+
+def _manifest(programme: Programme, seed: int) -> Manifest:
     now = utc_now()
     return Manifest(
         format=FORMAT,
@@ -75,16 +82,16 @@ def _manifest(programme: Programme) -> Manifest:
         heads={"visit": "linear", "repurchase": "linear"},
         draws=DRAWS,
         exploration=1.0,
-        seed=SEED,
+        seed=seed,
         trained_through=now,
         arrays_sha256="",
-        provenance=Provenance("random heads", "", "", OUTCOMES, SEED, programme.digest, __version__),
+        provenance=Provenance("random heads", "", "", OUTCOMES, seed, programme.digest, __version__),
     )
 
 
 def _arrays(manifest: Manifest) -> dict[str, FloatArray]:
     """Return random linear heads for K actions and a belief whose covariance is dense, as after some weeks."""
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng(manifest.seed)
     actions, width = len(manifest.actions), Encoder(manifest.columns).width
     return {
         "visit.coefficients": _head(rng, actions, width, intercept=-1.0),

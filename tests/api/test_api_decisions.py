@@ -299,7 +299,7 @@ def test_the_till_does_not_wait_for_a_writer_that_was_stopped(client: FlaskClien
     assert stopped.acquire(patience=0.0)
     began = time.monotonic()
     answer = ask(client, decision_id="d-1")
-    assert (answer["reasons"][0]["code"], answer["recorded"]) == ("fault", False)
+    assert (answer["reasons"][0]["code"], answer["recorded"]) == ("deadline", False)
     assert time.monotonic() - began < 4.0
     stopped.release()
     assert ask(client, decision_id="d-1")["recorded"]

@@ -153,3 +153,16 @@ def test_whatever_is_told_the_answer_is_a_receipt_or_a_place(
     assert len(batch.get_json()["rejected"]) == (single.status_code == 422)
     assert json.dumps(single.get_json())
     shop.ledger.customer("c-1")
+
+
+@pytest.mark.parametrize(("name", "limit"), [("message_id", 300), ("order_id", 200)])
+def test_names_that_callers_choose_are_bounded(client: FlaskClient, name: str, limit: int) -> None:
+    def sent(length: int) -> Any:
+        one = event()
+        (one if name in one else one["properties"])[name] = "x" * length
+        return client.post("/v1/events", json=one)
+
+    assert sent(limit).status_code == 200
+    refused = sent(limit + 1)
+    assert refused.status_code == 422
+    assert refused.get_json()["pointer"].endswith(name)

@@ -265,3 +265,24 @@ def test_a_programme_with_a_mistake_is_not_served(home: Home) -> None:
     assert server.process.wait(timeout=SECONDS) == 2
     assert "offers.discount.percent: expected a number" in server.text()
     server.kill()
+
+
+def test_workers_end_with_a_server_that_is_killed(home: Home) -> None:
+    with serving(home) as server:
+        os.kill(server.process.pid, signal.SIGKILL)
+        server.process.wait(timeout=SECONDS)
+        deadline = time.monotonic() + SECONDS
+        while server.family() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert server.family() == [], "they would keep the port"
+
+
+def test_workers_that_die_at_once_again_and_again_are_started_anew(home: Home) -> None:
+    with serving(home) as server:
+        for _ in range(3):
+            for pid in set(server.family()) - {server.process.pid}:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.2)
+            server.wait()
+        assert server.call("/v1/decisions", question())["recorded"]

@@ -9,6 +9,7 @@ from itertools import count
 import pytest
 
 from decision.bundle.store import Bundle, pack
+from decision.errors import LedgerError
 from decision.flow.promotion import promote, rollback
 from decision.ledger.base import PosteriorRecord
 from decision.policies.thompson import Thompson
@@ -18,6 +19,7 @@ from tests import support
 from tests.support import NOW, PROGRAMME
 
 _tick = count(1)
+SHARES = "\n[measurement_groups]\nholdout = 0.0\nrandom = 0.0\nbusiness_as_usual = 0.0\npolicy = 1.0\n"
 
 
 @pytest.fixture
@@ -188,3 +190,44 @@ def test_the_champion_of_a_past_decision_is_found_again(shop: Shop, home: Home) 
     assert found.manifest.version == a.version
     for gone in ("business_as_usual", "20200101-gone+1", "trial:mail", "fallback"):
         assert shop.champion_of(gone) is None
+
+
+def test_a_promoted_policy_that_cannot_be_read_answers_control_until_it_can(home: Home, bundle: Bundle) -> None:
+    """A new process has no last good one, and the shop's own rule is what the champion has replaced."""
+    home.programme_path.write_text(PROGRAMME + SHARES)
+    first = Shop(home)
+    bundle = support.write_bundle(home.bundles)
+    promoted(first, bundle)
+    away = home.root / "away"
+    (home.bundles.root / bundle.version).rename(away)
+    shop = Shop(home)
+    client = support.client_of(shop)
+    ask = {
+        "trigger": "purchase",
+        "order": {"order_id": "o", "total": {"amount": "60.00", "currency": "EUR"}},
+        "consent": {"email": True, "sms": True},
+    }
+    answer = client.post("/v1/decisions", json=ask | {"customer_id": "c-1"}).get_json()
+    assert (answer["action"]["action_id"], answer["recorded"]) == ("control", True)
+    assert answer["reasons"][0]["code"] == "policy_missing"
+    faults = client.get("/readyz").get_json()["faults"]
+    assert faults["policy_missing"] == 1
+    assert faults["NotFound"] >= 1
+    away.rename(home.bundles.root / bundle.version)
+    assert serving(shop) == f"{bundle.version}+0"
+    answer = client.post("/v1/decisions", json=ask | {"customer_id": "c-2"}).get_json()
+    assert answer["reasons"][0]["code"] != "policy_missing"
+
+
+def test_what_cannot_be_read_of_the_ledger_keeps_no_edit_out(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise LedgerError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.ledger, "promotions", broken)
+        edit(shop.home, PROGRAMME.replace('name = "Test shop"', 'name = "Another"'))
+        shop.refresh()
+        assert shop.serving.programme.name == "Another"
+        assert shop.faults["LedgerError"] >= 1
+    shop.refresh()
+    assert shop.serving.programme.name == "Another"
