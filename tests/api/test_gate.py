@@ -10,6 +10,7 @@ import pytest
 
 from decision.api.gate import Gate
 from decision.limits import Limits
+from decision.watching.middleware import Watched
 from decision.wiring import Home, Shop
 from tests import support
 from tests.api.test_api_decisions import question
@@ -107,7 +108,9 @@ def test_what_is_shed_is_counted(home: Home) -> None:
     shop = Shop(home, Limits(at_once=1, waiting=0))
     client = support.client_of(shop)
     assert client.post("/v1/decisions", json=question()).status_code == 200
-    shop_gate = client.application.wsgi_app
+    watched = client.application.wsgi_app
+    assert isinstance(watched, Watched)
+    shop_gate = watched._app
     assert isinstance(shop_gate, Gate)
     place = shop_gate._places.pop()
     response = client.post("/v1/decisions", json=question())
