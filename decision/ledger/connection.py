@@ -143,7 +143,8 @@ def _connect(path: Path, *, synchronous: str) -> Connection:
     except sqlite3.Error as error:
         raise failed(error) from error
     connection.execute(f"PRAGMA synchronous = {synchronous}")
-    connection.execute("PRAGMA cache_size = -16000")
+    # Whatever another connection writes empties the cache, so that a large one is never filled.
+    connection.execute("PRAGMA cache_size = -4000")
     # The pages that every decision changes are copied into the main file once for many of them.
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
     return connection
@@ -161,19 +162,23 @@ class _Lease:
 
 
 class Within:
-    """A block with a deadline. Every decision is in one: a generator would cost it three times as much."""
+    """A block with a deadline. Every decision is in one: a generator would cost it three times as much.
 
-    __slots__ = ("_deadline", "_seconds")
+    At its end the thread lets go of its connection: a server has many threads, of which few work at once.
+    """
 
-    def __init__(self, deadline: _Deadline, seconds: float) -> None:
-        self._deadline = deadline
+    __slots__ = ("_connections", "_seconds")
+
+    def __init__(self, connections: Connections, seconds: float) -> None:
+        self._connections = connections
         self._seconds = seconds
 
     def __enter__(self) -> None:
-        self._deadline.until = time.monotonic() + self._seconds
+        self._connections.db.deadline.until = time.monotonic() + self._seconds
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._deadline.until = math.inf
+        self._connections.db.deadline.until = math.inf
+        self._connections.let_go()
         if isinstance(error, sqlite3.Error):
             # Rows are read after a statement has begun.
             raise failed(error) from error
@@ -232,11 +237,15 @@ class Connections:
 
         `DeadlinePassed` is raised where something would have taken longer.
         """
-        return Within(self.db.deadline, seconds)
+        return Within(self, seconds)
+
+    def let_go(self) -> None:
+        """Leave this thread's connection to whoever needs one next."""
+        self._local.lease = None
 
     def close(self) -> None:
         """Close this thread's connection and those of threads that have ended."""
-        self._local.lease = None
+        self.let_go()
         while self._idle:
             self._idle.pop().close()
         self.turns.close()
