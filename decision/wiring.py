@@ -227,6 +227,7 @@ class Shop:
         while not self._stop.wait(REFRESH_SECONDS):
             try:
                 self.refresh()
+                self.ledger.tidy()
             except Exception:
                 # The thread must outlive any fault: without it no promotion would ever arrive.
                 self.count_fault("refresh")

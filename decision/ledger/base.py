@@ -171,6 +171,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def tidy(self) -> None:
+        """Do what keeps the ledger quick, beside its readers and writers: a server calls it now and then."""
+        ...
+
     def customer(self, customer_id: str, *, contacts_since: datetime | None = None) -> Customer:
         """Return what is known of a customer with her treatments after a time, or all of them.
 

@@ -26,6 +26,10 @@ CALLERS_PATIENCE = 2.0
 
 # Others who hold the ledger without taking turns are asked again after so long.
 BUSY_SECONDS = 0.001
+# The write-ahead log is copied into the main file from so many pages on; a commit stops for it only at very many.
+PAGE_BYTES = 4096
+TIDY_PAGES = 1_000
+LAST_RESORT_PAGES = 20_000
 # After so many of SQLite's steps a statement looks at the clock: far more than a lookup by index takes.
 STEPS_BETWEEN_LOOKS = 10_000
 
@@ -145,8 +149,9 @@ def _connect(path: Path, *, synchronous: str) -> Connection:
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     # Whatever another connection writes empties the cache, so that a large one is never filled.
     connection.execute("PRAGMA cache_size = -4000")
-    # The pages that every decision changes are copied into the main file once for many of them.
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    # `Connections.tidy` copies pages into the main file beside the writers; a commit does it only where nobody did.
+    connection.execute(f"PRAGMA wal_autocheckpoint = {LAST_RESORT_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {LAST_RESORT_PAGES * PAGE_BYTES}")
     return connection
 
 
@@ -238,6 +243,22 @@ class Connections:
         `DeadlinePassed` is raised where something would have taken longer.
         """
         return Within(self, seconds)
+
+    def tidy(self) -> None:
+        """Copy what was written into the main file, so that the write-ahead log starts anew and stays short.
+
+        Most of it is copied while others write. They wait for the rest alone, for which the log has to stand still.
+        Does nothing while there is little to copy, or while another process is at it.
+        """
+        log = self._path.with_name(f"{self._path.name}-wal")
+        try:
+            if log.stat().st_size < TIDY_PAGES * PAGE_BYTES:
+                return
+        except FileNotFoundError:
+            return
+        self.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        with self.turns.taken():
+            self.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def let_go(self) -> None:
         """Leave this thread's connection to whoever needs one next."""

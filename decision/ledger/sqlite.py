@@ -195,6 +195,10 @@ class SqliteLedger:
         """Close this thread's connection and those of threads that have ended."""
         self._connections.close()
 
+    def tidy(self) -> None:
+        """See `Ledger.tidy`."""
+        self._connections.tidy()
+
     def customer(self, customer_id: str, *, contacts_since: datetime | None = None) -> Customer:
         """See `Ledger.customer`."""
         # One statement sees one moment: a decision that comes later is a conflict, never a contact overlooked.
