@@ -111,7 +111,7 @@ def propose(
         action_id=action.action_id,
         propensity=float(distribution[chosen]),
         policy_version=serving.version,
-        allowed=tuple(a.action_id for a in allowed),
+        allowed=tuple([a.action_id for a in allowed]),
         distribution=tuple(distribution.tolist()),
         context=facts,
         predictions=valued.by_name() if valued else {},

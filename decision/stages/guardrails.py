@@ -38,7 +38,7 @@ class _OfChannel(NamedTuple):
     """What speaks against all actions of a channel."""
 
     candidate: _Found
-    contact: _Found
+    reach: _Found
 
 
 _NOTHING = Used()
@@ -114,13 +114,34 @@ class Purse:
 
 
 def apply(programme: Programme, situation: Situation, purse: Purse) -> tuple[tuple[Action, ...], tuple[Rejection, ...]]:
-    """Return the allowed actions (control first) and the rejected ones with their reasons."""
+    """Return the allowed actions (control first) and the rejected ones with their reasons; of several the first."""
     allowed: list[Action] = []
     rejected: list[Rejection] = []
-    capped = _frequency_cap(programme, situation)
     checks = _Checks(programme, situation, purse)
+    # What depends on the offer or the channel alone is found once for each; what is left to do for each action is no
+    # more than looking at it, as there are many.
+    offers: dict[str, _OfOffer] = {}
+    channels = {name: checks.of_channel(channel) for name, channel in programme.channels.items()}
+    capped, contact, catalogue = _frequency_cap(programme, situation), programme.contact_costs, situation.catalogue
     for action in programme.actions:
-        found = None if action.channel == CONTROL else (capped or checks.of(action))
+        if action.channel == CONTROL:
+            allowed.append(action)
+            continue
+        offer = offers.get(action.offer)
+        if offer is None:
+            offer = offers[action.offer] = checks.of_offer(action)
+        candidate, placement, margin, held = offer
+        channel_candidate, reach = channels[action.channel]
+        found = (
+            capped
+            or candidate
+            or channel_candidate
+            or placement
+            or reach
+            or margin
+            or (None if contact[action.action_id] <= held else checks.used_up(action))
+            or (None if catalogue is None or action.action_id in catalogue else _UNKNOWN)
+        )
         if found is None:
             allowed.append(action)
         else:
@@ -153,50 +174,42 @@ def _frequency_cap(programme: Programme, situation: Situation) -> _Found:
 
 
 class _Checks:
-    """The checks of a decision. What depends on the offer or the channel alone is found once for each."""
+    """The checks of a decision."""
 
     def __init__(self, programme: Programme, situation: Situation, purse: Purse) -> None:
         self._programme = programme
         self._situation = situation
         self._purse = purse
-        self._contact, self._catalogue = programme.contact_costs, situation.catalogue
         self._local = situation.now.astimezone(programme.timezone)
-        self._offers: dict[str, _OfOffer] = {}
-        self._channels: dict[str, _OfChannel] = {}
 
-    def of(self, action: Action) -> _Found:
-        """Return why a treatment is removed, or None; of several reasons the first."""
-        offer, channel = self._offers.get(action.offer), self._channels.get(action.channel)
-        if offer is None:
-            offer = self._offers[action.offer] = self._of_offer(action)
-        if channel is None:
-            channel = self._channels[action.channel] = self._of_channel(action)
-        return (
-            offer.candidate
-            or channel.candidate
-            or offer.placement
-            or channel.contact
-            or offer.margin
-            or (None if self._contact[action.action_id] <= offer.held else self._used_up(action))
-            or (None if self._catalogue is None or action.action_id in self._catalogue else _UNKNOWN)
-        )
-
-    def _of_offer(self, action: Action) -> _OfOffer:
+    def of_offer(self, action: Action) -> _OfOffer:
+        """Return what speaks against all actions of an action's offer."""
         situation = self._situation
         redemption, budgets = self._purse.of_offer(action)
+        held = inf
+        for key, budget in budgets:
+            held = min(held, self._held(key, budget))
         return _OfOffer(
             candidate=_candidate("offer", action.offer, situation.request.offers),
             placement=_placement(self._programme, action, situation, self._local),
-            margin=_margin(self._programme, action, self._purse.basket_micros),
-            held=min((self._held(key, budget) for key, budget in budgets), default=inf) - redemption,
+            margin=_margin(self._programme, redemption, self._purse.basket_micros),
+            held=held - redemption,
         )
 
-    def _of_channel(self, action: Action) -> _OfChannel:
+    def of_channel(self, channel: Channel) -> _OfChannel:
+        """Return what speaks against all actions of a channel."""
         situation = self._situation
         return _OfChannel(
-            candidate=_candidate("channel", action.channel, situation.request.channels),
-            contact=_consent(self._programme, action, situation) or _quiet(self._programme, action, self._local),
+            candidate=_candidate("channel", channel.name, situation.request.channels),
+            reach=_consent(channel, situation) or _quiet(channel, self._local),
         )
+
+    def used_up(self, action: Action) -> _Found:
+        """Return which budget does not hold what an action takes."""
+        redemption, budgets = self._purse.of_offer(action)
+        amount = redemption + self._programme.contact_costs[action.action_id]
+        names = [budget.name for key, budget in budgets if amount > self._held(key, budget)]
+        return Reason.BUDGET_EXHAUSTED, f"budget {names[0]} is used up"
 
     def _held(self, key: str, budget: Budget) -> float:
         """Return how many micros a budget still holds for one more piece; below 0 where it holds none."""
@@ -204,12 +217,6 @@ class _Checks:
         if key in self._situation.exhausted or (budget.count is not None and used.count >= budget.count):
             return -1
         return inf if budget.amount_micros is None else budget.amount_micros - used.amount_micros
-
-    def _used_up(self, action: Action) -> _Found:
-        redemption, budgets = self._purse.of_offer(action)
-        amount = redemption + self._contact[action.action_id]
-        names = [budget.name for key, budget in budgets if amount > self._held(key, budget)]
-        return Reason.BUDGET_EXHAUSTED, f"budget {names[0]} is used up"
 
 
 def _candidate(what: str, name: str, named: Container[str] | None) -> _Found:
@@ -232,17 +239,17 @@ def _placement(programme: Programme, action: Action, situation: Situation, local
     return None
 
 
-def _consent(programme: Programme, action: Action, situation: Situation) -> _Found:
-    if may_contact(programme.channels[action.channel], situation.request, situation.customer):
+def _consent(channel: Channel, situation: Situation) -> _Found:
+    if may_contact(channel, situation.request, situation.customer):
         return None
-    return Reason.NO_CONSENT, f"no consent for {action.channel}"
+    return Reason.NO_CONSENT, f"no consent for {channel.name}"
 
 
-def _quiet(programme: Programme, action: Action, local: datetime) -> _Found:
-    hours = programme.channels[action.channel].quiet_hours
+def _quiet(channel: Channel, local: datetime) -> _Found:
+    hours = channel.quiet_hours
     if hours is None or not within(local.time(), *hours):
         return None
-    return Reason.QUIET_HOURS, f"{action.channel} is quiet from {hours[0]:%H:%M} to {hours[1]:%H:%M}"
+    return Reason.QUIET_HOURS, f"{channel.name} is quiet from {hours[0]:%H:%M} to {hours[1]:%H:%M}"
 
 
 def within(clock: time, start: time, end: time) -> bool:
@@ -250,11 +257,11 @@ def within(clock: time, start: time, end: time) -> bool:
     return start <= clock < end if start <= end else clock >= start or clock < end
 
 
-def _margin(programme: Programme, action: Action, basket_micros: int) -> _Found:
+def _margin(programme: Programme, redemption_micros: int, basket_micros: int) -> _Found:
     floor = programme.guardrails.margin_floor
     if floor is None or basket_micros == 0:
         return None
-    kept = programme.gross_margin - programme.redemption_cost_micros(action, basket_micros) / basket_micros
+    kept = programme.gross_margin - redemption_micros / basket_micros
     if kept >= floor:
         return None
     return Reason.MARGIN_FLOOR, f"a redemption on a basket of {basket_micros / MICROS:.2f} leaves {kept:.0%}"
