@@ -18,7 +18,7 @@ from decision.records import FloatArray
 from decision.serving import action_features, posterior_arrays
 from decision.stages.context import Column, Encoder
 from decision.wiring import Home, utc_now
-from experiments.bench.load import PLACEHOLDER
+from experiments.bench.serving.load import PLACEHOLDER
 
 SEED = 20
 DRAWS = 256
