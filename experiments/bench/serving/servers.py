@@ -41,9 +41,9 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How a server is started: `{port}` in its command is replaced, `ready` is the address that says 200 when it is.
+    """How a server is started: `ready` is the address that answers 200 when it is.
 
-    `environment` is added to this process's.
+    `environment` is added to this process's. `{port}`, `{port+1}` and `{port+2}` in either are replaced.
     """
 
     name: str
@@ -137,9 +137,9 @@ def running(launch: Launch, *, logs: Path) -> Iterator[Server]:
     with log.open("wb") as output:
         begun = time.monotonic()
         process = subprocess.Popen(
-            [part.replace("{port}", str(port)) for part in launch.command],
+            [_at(part, port) for part in launch.command],
             cwd=CHECKOUT,
-            env={**os.environ, **launch.environment},
+            env={**os.environ, **{name: _at(value, port) for name, value in launch.environment.items()}},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -152,6 +152,12 @@ def running(launch: Launch, *, logs: Path) -> Iterator[Server]:
             yield server
         finally:
             _stop(process, server)
+
+
+def _at(text: str, port: int) -> str:
+    for further in range(3):
+        text = text.replace(f"{{port+{further}}}" if further else "{port}", str(port + further))
+    return text
 
 
 def _free_port() -> int:
