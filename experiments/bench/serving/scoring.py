@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -122,7 +123,7 @@ def _mlflow(workers: int) -> Callable[[str, Path, Path], Launch]:
             run_module(Path(python), f"{ROOM}.mlflow_model", [str(arrays), str(model)])
         size = ("--workers", str(workers))
         serve = ("models", "serve", "-m", str(model), "--env-manager", "local", *size)
-        return Launch(f"mlflow-{workers}", module("mlflow", *serve, python=python), "/ping", {"PYTHONPATH": "."})
+        return Launch(f"mlflow-{workers}", module("mlflow", *serve, python=python), "/ping", _beside(python))
 
     return launch
 
@@ -144,7 +145,7 @@ def _mlserver(python: str, arrays: Path, folder: Path) -> Launch:
         "MLSERVER_METRICS_PORT": "{port+2}",
         "MLSERVER_PARALLEL_WORKERS": "2",
         "MLSERVER_HOST": "127.0.0.1",
-        "PYTHONPATH": ".",
+        **_beside(python),
     }
     return Launch("mlserver", (python, "-c", start, str(model)), "/v2/health/ready", environment)
 
@@ -153,11 +154,16 @@ def _bento(python: str, arrays: Path, folder: Path) -> Launch:
     serve = ("serve", f"{ROOM}.bento_service:Service", "--host", "127.0.0.1")
     environment = {
         "SCORER_ARRAYS": str(arrays),
-        "PYTHONPATH": ".",
+        **_beside(python),
         "BENTOML_DO_NOT_TRACK": "True",
         "BENTOML_HOME": str(folder / "bento"),
     }
     return Launch("bentoml", module("bentoml", *serve, python=python), "/readyz", environment)
+
+
+def _beside(python: str) -> dict[str, str]:
+    """Return the environment in which commands of an interpreter's own are found, and modules of the checkout."""
+    return {"PATH": f"{Path(python).parent}{os.pathsep}{os.environ.get('PATH', '')}", "PYTHONPATH": "."}
 
 
 def _tensor(row: list[float]) -> dict[str, object]:

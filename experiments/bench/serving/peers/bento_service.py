@@ -19,7 +19,7 @@ class Service:
         """Read the arrays."""
         self.scorer = Scorer(Path(os.environ["SCORER_ARRAYS"]))
 
-    @bentoml.api
+    @bentoml.api  # type: ignore[untyped-decorator]
     def score(self, rows: list[list[float]]) -> list[list[list[float]]]:
         """Return visit, repurchase and basket of every action."""
         found: list[list[list[float]]] = self.scorer.score(np.asarray(rows, dtype=float)).tolist()
