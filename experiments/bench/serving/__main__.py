@@ -56,11 +56,11 @@ def run(bench: Bench, sections: Sequence[str], extent: Extent) -> Report:
 @click.option("--connections", default=16, show_default=True, help="Keep-alive connections of the load.")
 @click.option("--workers", default=2, show_default=True, help="Processes of each server.")
 @click.option("--threads", default=4, show_default=True, help="Threads of each process.")
-@click.option("--rate", default=300.0, show_default=True, help="Questions a second in open loops.")
+@click.option("--rate", default=100.0, show_default=True, help="Questions a second in open loops.")
 @click.option("--only", multiple=True, type=click.Choice(list(SECTIONS)), help="Some sections; all by default.")
 @click.option("--quick", is_flag=True, help="Everything small, in about a minute: shows that it runs.")
 @click.option("--peers", is_flag=True, help="Install MLServer and BentoML into environments of their own.")
-@click.option("--past", default=1_000_000, show_default=True, help="Past decisions in the largest ledger, ~2 KB each.")
+@click.option("--past", default=1_000_000, show_default=True, help="Past decisions in the largest ledger, ~5 KB each.")
 @click.option(
     "--json",
     "path",

@@ -19,8 +19,8 @@ from experiments.bench.serving.servers import encore, running
 from experiments.bench.serving.world import questions
 
 FLAT = Bar(at_most=1.5)
-# Measured on the first ledgers, with room for the write-ahead log.
-BYTES_A_DECISION = 4_000
+# `a decision on disk` in the table, with some room.
+BYTES_A_DECISION = 5_000
 SEED_SECONDS = 0.2
 
 
