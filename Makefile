@@ -30,8 +30,8 @@ lint: $(VENV)/installed ## Check style
 types: $(VENV)/installed ## Check types
 	@$(BIN)/mypy
 
-bench: $(VENV)/installed ## Measure the decision path against a no-op endpoint
-	@$(BIN)/python -m experiments.bench.serving
+bench: $(VENV)/installed ## Measure what a decision costs (ARGS=--quick, ARGS=--peers)
+	@$(BIN)/python -m experiments.bench.serving $(ARGS)
 
 bench-uplift: $(VENV)/installed ## Compare uplift learners with peers, on worlds whose truth is known
 	@$(BIN)/python -m experiments.bench.uplift

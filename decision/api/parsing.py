@@ -29,14 +29,14 @@ def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], *, root:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        _check_json(body)
+        check_json(body)
         raise mistake_in(body, str(error), shape=decoder.type, root=root) from None
     except _NOT_JSON as error:
         raise _no_json(body, error) from None
 
 
-def _check_json(body: bytes | msgspec.Raw) -> None:
-    """Raise `BadJson` when a body that has the wrong shape is not even JSON: the shape is read as it comes."""
+def check_json(body: bytes | msgspec.Raw) -> None:
+    """Raise `BadJson` when a body is not even JSON: a shape is read as it comes, and may be found wrong before."""
     try:
         msgspec.json.decode(body)
     except _NOT_JSON as error:

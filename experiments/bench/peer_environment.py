@@ -39,12 +39,17 @@ class Environment:
         key = repr((sys.version_info[:2], self.packages))
         return cache_folder() / f"{self.name}-{hashlib.sha256(key.encode()).hexdigest()[:10]}"
 
+    @property
+    def installed(self) -> bool:
+        """Return whether its packages are there."""
+        return not self.packages or (self.folder / READY).exists()
+
     def python(self, tell: Callable[[str], None]) -> Path:
         """Return its interpreter, installed on first use. Raises `PeerUnavailable`."""
         if not self.packages:
             return Path(sys.executable)
         interpreter = self.folder / "bin" / "python"
-        if not (self.folder / READY).exists():
+        if not self.installed:
             tell(f"Installing {', '.join(self.packages)} into {self.folder} …")
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ import numpy as np
 from decision.flow.promotion import rollback
 from decision.ledger.sqlite import SqliteLedger
 from decision.wiring import utc_now
-from experiments.bench.world import promoted_bundle
+from experiments.bench.serving.world import promoted_bundle
 from experiments.faults.world import World
 
 HISTORY = 500_000

@@ -21,7 +21,7 @@ from decision.errors import EncoreError
 from decision.flow.keys import create_key
 from decision.stages.keys import Role
 from decision.wiring import Home, system_user, utc_now
-from experiments.bench.world import write_home
+from experiments.bench.serving.world import write_home
 from experiments.faults.shim import Shim, built
 from experiments.faults.tills import Till, Tills
 

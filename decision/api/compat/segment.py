@@ -92,14 +92,21 @@ def blueprint(shop: Shop) -> Blueprint:
     @routes.post("/v1/track")
     @open_to(Role.CHECKOUT)
     def post_track() -> Response:
-        return answer(_receive(shop, [msgspec.Raw(_body())], "track", sent_at=None, root="$"))
+        return answer(_receive(shop, [_call()], "track", sent_at=None, root="$"))
 
     @routes.post("/v1/identify")
     @open_to(Role.CHECKOUT)
     def post_identify() -> Response:
-        return answer(_receive(shop, [msgspec.Raw(_body())], "identify", sent_at=None, root="$"))
+        return answer(_receive(shop, [_call()], "identify", sent_at=None, root="$"))
 
     return routes
+
+
+def _call() -> msgspec.Raw:
+    """Return a call that comes alone. Raises `BadJson`: there is no batch whose other calls would do."""
+    body = _body()
+    parsing.check_json(body)
+    return msgspec.Raw(body)
 
 
 def _body() -> bytes:

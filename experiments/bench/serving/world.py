@@ -20,12 +20,15 @@ from decision.records import FloatArray
 from decision.serving import action_features, posterior_arrays
 from decision.stages.context import Column, Encoder
 from decision.wiring import Home, utc_now
-from experiments.bench.load import PLACEHOLDER
+from experiments.bench.serving.fill import customer_id
+from experiments.bench.serving.load import PLACEHOLDER
 
 SEED = 20
 DRAWS = 256
 OUTCOMES = 2_000
 QUESTIONS = 512
+# More, so that customers come at random and seldom twice.
+KNOWN_QUESTIONS = 8_192
 TIERS = ("none", "silver", "gold", "platinum")
 DEVICES = ("mobile", "desktop", "app")
 COLUMNS = (
@@ -122,10 +125,16 @@ def _belief(manifest: Manifest, rng: np.random.Generator) -> Posterior:
     )
 
 
-def questions(key: str) -> tuple[bytes, ...]:
-    """Return HTTP requests for decisions with an API key; each names decision and customer by `PLACEHOLDER`."""
+def questions(key: str, *, customers: int | None = None) -> tuple[bytes, ...]:
+    """Return HTTP requests for decisions with an API key; `PLACEHOLDER` is the decision's id, and names its customer.
+
+    With `customers`, one of so many that are known is asked about instead.
+    """
     rng = np.random.default_rng(SEED)
-    return tuple(_request(_question(rng), key) for _ in range(QUESTIONS))
+    asked = [_question(rng) for _ in range(QUESTIONS if customers is None else KNOWN_QUESTIONS)]
+    if customers is not None:
+        asked = [one | {"customer_id": customer_id(int(rng.integers(customers)))} for one in asked]
+    return tuple(_request(one, key) for one in asked)
 
 
 def _question(rng: np.random.Generator) -> dict[str, object]:
@@ -154,9 +163,14 @@ def _question(rng: np.random.Generator) -> dict[str, object]:
 
 
 def _request(question: dict[str, object], key: str) -> bytes:
-    body = msgspec.json.encode(question)
+    return post("/v1/decisions", question, f"Authorization: Bearer {key}\r\n")
+
+
+def post(address: str, body: dict[str, object], headers: str = "") -> bytes:
+    """Return an HTTP request that posts JSON; each of `headers` ends with a line break."""
+    text = msgspec.json.encode(body)
     head = (
-        "POST /v1/decisions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        f"Authorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"POST {address} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"{headers}Content-Length: {len(text)}\r\n\r\n"
     )
-    return head.encode() + body
+    return head.encode() + text

@@ -41,7 +41,9 @@ def create_app() -> Flask:
 @click.option("--threads", type=int, required=True)
 def main(port: int, workers: int, threads: int) -> None:
     """Serve it."""
-    server.run("experiments.bench.noop:create_app", host="127.0.0.1", port=port, workers=workers, threads=threads)
+    server.run(
+        "experiments.bench.serving.noop:create_app", host="127.0.0.1", port=port, workers=workers, threads=threads
+    )
 
 
 if __name__ == "__main__":
