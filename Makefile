@@ -1,6 +1,7 @@
 # Encore. `make run` and `make test` set up everything they need in .venv.
 PYTHON ?= python3.11
 VENV := .venv
+JOBS ?= auto
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -21,8 +22,8 @@ $(VENV)/installed: requirements.lock pyproject.toml
 run: $(VENV)/installed ## Run a simulated shop: decision service, learner and MLflow
 	@$(BIN)/encore demo
 
-test: $(VENV)/installed ## Run the tests
-	@$(BIN)/python -m pytest
+test: $(VENV)/installed ## Run the tests, in as many processes as there are cores (JOBS=1: in one)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: $(VENV)/installed ## Check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -250,7 +250,7 @@ def _event(name: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         "summary": "What a client of Azure AI Personalizer tells of an event",
         "operationId": name,
         "parameters": [event],
-        "responses": done | _problems((400, 413, 415, 503) if body else (503,)),
+        "responses": done | _problems((400, 413, 415, 503) if body else (400, 503)),
     }
     return call | ({"requestBody": _body({"$ref": "#/components/schemas/RewardValue"}, body)} if body else {})
 

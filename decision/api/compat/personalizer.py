@@ -27,9 +27,10 @@ from decision.wiring import Shop, utc_now
 log = logging.getLogger("encore")
 # A ranking costs actions x their features x the context's.
 FEATURE_LIMIT = 200
+LONGEST_EVENT_ID = 256
 Id = Annotated[str, Meta(min_length=1, max_length=256)]
 EventId = Annotated[
-    str, Meta(min_length=1, max_length=256, pattern=r"^[^/]+$", description="1 to 256 characters, no /")
+    str, Meta(min_length=1, max_length=LONGEST_EVENT_ID, pattern=r"^[^/]+$", description="1 to 256 characters, no /")
 ]
 
 
@@ -167,6 +168,11 @@ def _baseline(asked: RankRequest) -> RankAnswer:
 
 
 def _told(shop: Shop, event_id: str, told: Told) -> Response:
+    if len(event_id) > LONGEST_EVENT_ID:
+        raise InvalidInput(
+            f"Expected an event id of at most {LONGEST_EVENT_ID} characters, found {len(event_id)}.",
+            hint="It is the eventId of a Rank call.",
+        )
     if not shop.ledger.ranks.tell(event_id, told):
         # An event that a fault answered is not known either, and its caller has done nothing wrong.
         shop.count_fault("personalizer_unknown_event")

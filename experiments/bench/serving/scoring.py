@@ -27,8 +27,10 @@ from experiments.bench.serving.world import COLUMNS, post, questions
 
 SECTION = "beside servers that only score"
 ROWS = 256
+FIRST_SECONDS = 0.5
 ROOM = "experiments.bench.serving.peers"
-MLSERVER = Environment("mlserver", ("mlserver==1.7.1", "numpy==2.4.6"))
+# Its workers end at once with uvloop 0.22 and later, which make no event loop unasked.
+MLSERVER = Environment("mlserver", ("mlserver==1.7.1", "numpy==2.4.6", "uvloop==0.21.0"))
 BENTO = Environment("bentoml", ("bentoml==1.4.40", "numpy==2.4.6"))
 
 
@@ -66,11 +68,14 @@ def scoring(bench: Bench, *, install: bool) -> Findings:
                 python = _python(peer.environment, install=install, tell=bench.tell)
                 launch = peer.launch(str(python), arrays, Path(temporary))
                 server = up.enter_context(running(launch, logs=bench.folder))
+                requests = [post(peer.address, peer.wrapped(row)) for row in contexts()]
+                meter = Meter(server, requests, connections=connections, receipts=False)
+                # Some say that they are ready and then end.
+                meter.closed(FIRST_SECONDS)
             except EncoreError as reason:
                 skipped.append(f"{peer.name}. {str(reason).splitlines()[0]}")
                 continue
-            requests = [post(peer.address, peer.wrapped(row)) for row in contexts()]
-            meters[peer.name] = Meter(server, requests, connections=connections, receipts=False)
+            meters[peer.name] = meter
         rounds = bench.rounds({"decision": ours.closed, **{name: meter.closed for name, meter in meters.items()}})
         found = checked([ours], home=home, beside=list(meters.values()))
     return msgspec.structs.replace(

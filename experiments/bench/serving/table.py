@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from experiments.bench.serving.report import Claim, Line, Report
 
-WIDTH = 46
+WIDTH = 60
 VERDICTS = {True: "held", False: "MISSED", None: ""}
 
 
