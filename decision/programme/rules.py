@@ -18,8 +18,11 @@ _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 def mistakes(rule: str, features: Mapping[str, Feature]) -> Iterator[str]:
     """Yield what is wrong with a rule: its grammar, else the names it knows, else what it answers."""
-    import cel
-
+    try:
+        import cel
+    except ImportError:
+        yield "rules need a package that is not installed: pip install 'encore[rules]'"
+        return
     try:
         program = cel.compile(rule)
     except ValueError as error:

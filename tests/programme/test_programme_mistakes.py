@@ -1,5 +1,6 @@
 """Every mistake is found in one reading, with its line, its place and what was expected."""
 
+import sys
 import tomllib
 from contextlib import suppress
 from pathlib import Path
@@ -393,3 +394,9 @@ def test_a_domain_that_names_no_store(domain: str, sentence: str) -> None:
     (problem,) = mistakes(text.replace("[stores.online]", f"[stores.online]\ndomain = {domain}"))
     assert sentence in problem
     assert "stores.online.domain" in problem
+
+
+def test_rules_where_their_package_is_not_installed_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cel", None)
+    text = f"{PROGRAMME}\n[eligibility]\nrules = ['order.total >= 5.0']\n"
+    assert "pip install 'encore[rules]'" in " ".join(mistakes(text))
