@@ -11,7 +11,9 @@ import msgspec
 from decision.errors import counted
 from decision.flow import backup as keeping
 from decision.flow import forget as rights
+from decision.flow.retain import sayable, would_go
 from decision.ledger.forget import scrub
+from decision.ledger.sqlite import SqliteLedger
 from decision.wiring import Home, system_user, utc_now
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -84,6 +86,15 @@ def export(home: Home, customer: str, out: Path | None) -> None:
         click.echo(text)
     else:
         out.write_text(text + "\n", encoding="utf-8")
+
+
+@click.command()
+@click.pass_obj
+def retention(home: Home) -> None:
+    """Show what is past the limits of [retention]: `encore learn` removes it. Nothing is changed here."""
+    SqliteLedger(home.ledger_path).close()
+    found = would_go(path=home.ledger_path, programme=home.programme(), now=utc_now())
+    click.echo(f"Past their limit: {sayable(found)}." if found else "Everything is kept for ever: no [retention].")
 
 
 def _is_large(ledger: Path) -> bool:
