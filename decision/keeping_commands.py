@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 import msgspec
 
-from decision.errors import counted
+from decision.errors import NotFound, counted
 from decision.flow import backup as keeping
 from decision.flow import forget as rights
 from decision.flow.retain import sayable, would_go
-from decision.ledger.forget import scrub
+from decision.ledger.forget import finish, scrub
 from decision.ledger.sqlite import SqliteLedger
 from decision.wiring import Home, system_user, utc_now
 
@@ -52,16 +52,22 @@ def restore(home: Home, file: Path, replace: bool) -> None:
 def forget(home: Home, customer: str) -> None:
     """Make everything about CUSTOMER anonymous for good, also while serving; the figures stay as they are."""
     path = home.ledger_path
-    done = rights.forget(
-        path,
-        customer,
-        programme=home.programme(),
-        names=lambda: secrets.token_hex(16),
-        actor=system_user(),
-        now=utc_now(),
-    )
+    try:
+        done = rights.forget(
+            path,
+            customer,
+            programme=home.programme(),
+            names=lambda: secrets.token_hex(16),
+            actor=system_user(),
+            now=utc_now(),
+        )
+    except NotFound:
+        if not finish(path):
+            raise
+        click.echo("Nothing is held about that customer. An earlier `forget` is finished: old bytes are gone.")
+        return
     click.echo(f"Forgot {counted(done.decisions, 'decision')} and {counted(done.events, 'event')}.")
-    if not scrub(path, done.old_names):
+    if not scrub(path, done):
         click.echo("Some of her ids also stand in those of others: the file was rebuilt without her.")
 
 
