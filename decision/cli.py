@@ -22,9 +22,10 @@ from decision.flow.pace import pace
 from decision.flow.promotion import champion_version
 from decision.flow.promotion import rollback as roll_back
 from decision.flow.rank import learn_ranks
+from decision.flow.retain import retain, sayable
 from decision.flow.sweep import sweep
 from decision.inbox_commands import inbox
-from decision.keeping_commands import backup, customer, forget, restore
+from decision.keeping_commands import backup, customer, forget, restore, retention
 from decision.key_commands import audit, keys
 from decision.ledger.backup import copy
 from decision.ledger.base import Act, Ledger
@@ -300,6 +301,8 @@ def _mature_and_learn(home: Home, ledger: Ledger) -> list[str]:
         done += [counted(swept.rewards, "reward"), f"{counted(swept.expired, 'offer')} expired"]
     if taught := learn_ranks(settings=programme.ranking, ranks=ledger.ranks, now=now):
         done.append(f"learned {counted(taught, 'ranked event')}")
+    if removed := retain(path=home.ledger_path, ledger=ledger, programme=programme, now=now):
+        done.append(f"removed {sayable(removed)} past their limit")
     ledger.move_cursor(LEARNERS_ROUND, int(utc_now().timestamp()))
     return done
 
@@ -331,7 +334,7 @@ def rollback(home: Home, reason: str) -> None:
             click.echo(f"{point.name} did not follow: {' '.join(str(error).split())}", err=True)
 
 
-for shared in (keys, audit, backup, restore, forget, customer, inbox, ranks, webhooks):
+for shared in (keys, audit, backup, restore, forget, customer, retention, inbox, ranks, webhooks):
     main.add_command(shared)
 
 

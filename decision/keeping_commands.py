@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 import msgspec
 
-from decision.errors import counted
+from decision.errors import NotFound, counted
 from decision.flow import backup as keeping
 from decision.flow import forget as rights
-from decision.ledger.forget import scrub
+from decision.flow.retain import sayable, would_go
+from decision.ledger.forget import finish, scrub
+from decision.ledger.sqlite import SqliteLedger
 from decision.wiring import Home, system_user, utc_now
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -50,16 +52,22 @@ def restore(home: Home, file: Path, replace: bool) -> None:
 def forget(home: Home, customer: str) -> None:
     """Make everything about CUSTOMER anonymous for good, also while serving; the figures stay as they are."""
     path = home.ledger_path
-    done = rights.forget(
-        path,
-        customer,
-        programme=home.programme(),
-        names=lambda: secrets.token_hex(16),
-        actor=system_user(),
-        now=utc_now(),
-    )
+    try:
+        done = rights.forget(
+            path,
+            customer,
+            programme=home.programme(),
+            names=lambda: secrets.token_hex(16),
+            actor=system_user(),
+            now=utc_now(),
+        )
+    except NotFound:
+        if not finish(path):
+            raise
+        click.echo("Nothing is held about that customer. An earlier `forget` is finished: old bytes are gone.")
+        return
     click.echo(f"Forgot {counted(done.decisions, 'decision')} and {counted(done.events, 'event')}.")
-    if not scrub(path, done.old_names):
+    if not scrub(path, done):
         click.echo("Some of her ids also stand in those of others: the file was rebuilt without her.")
 
 
@@ -84,6 +92,15 @@ def export(home: Home, customer: str, out: Path | None) -> None:
         click.echo(text)
     else:
         out.write_text(text + "\n", encoding="utf-8")
+
+
+@click.command()
+@click.pass_obj
+def retention(home: Home) -> None:
+    """Show what is past the limits of [retention]: `encore learn` removes it. Nothing is changed here."""
+    SqliteLedger(home.ledger_path).close()
+    found = would_go(path=home.ledger_path, programme=home.programme(), now=utc_now())
+    click.echo(f"Past their limit: {sayable(found)}." if found else "Everything is kept for ever: no [retention].")
 
 
 def _is_large(ledger: Path) -> bool:

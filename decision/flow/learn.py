@@ -21,10 +21,12 @@ import numpy as np
 from decision.bundle.models import UpliftModel, uplift_model_from
 from decision.bundle.store import Bundle, pack, unpack
 from decision.ledger.base import Ledger, PosteriorRecord, Rewarded
+from decision.ledger.retention import GONE
 from decision.policies.action_features import ActionFeatures, PriorScales
 from decision.policies.belief import Belief, Prior
 from decision.policies.posterior import Posterior, logit
 from decision.programme.model import Programme
+from decision.programme.read import LOOK_BACK_DAYS
 from decision.records import Decision, FloatArray, Group
 from decision.serving import NO_BUNDLE, action_features, base_posterior, posterior_arrays, posterior_from
 from decision.stages.context import Encoder
@@ -36,7 +38,7 @@ BUCKET = timedelta(days=1)
 REVIEW = timedelta(hours=1)
 MOST_OPEN = 50_000
 # How long customers take is told by the decisions of so long before.
-LOOK_BACK = timedelta(days=60)
+LOOK_BACK = timedelta(days=LOOK_BACK_DAYS)
 
 
 def teaches(decision: Decision) -> bool:
@@ -73,7 +75,9 @@ def learn(bundle: Bundle, *, programme: Programme, ledger: Ledger, now: datetime
     revised, position = ledger.revised_since(ledger.cursor(cursor), start=start)
     # A belief that an older Encore kept, without two memories or what they know of the prior, is learned anew as well.
     anew = before is not None and "revised" not in before
-    replayed = stored is not None and (anew or (revised is not None and revised < stored.through))
+    # Where decisions have gone by the shop's limit, what they taught stays: without them less would be learned anew.
+    whole = start.timestamp() >= ledger.cursor(GONE)
+    replayed = stored is not None and (anew or (whole and revised is not None and revised < stored.through))
     if stored is not None and before is not None and not replayed:
         start, belief = stored.through, _belief_from(before, belief.prior)
     begun, known, buckets = start, belief.seen, 0

@@ -7,6 +7,7 @@ computed, and the pairs are kept nowhere.
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -28,15 +29,22 @@ from decision.stages.delivery import State
 _KEPT = ("order_id", "coupon", "coupon_id", "coupon_name", "decision_id")
 _NUMBERS = ("revenue_micros", "discount_micros", "margin_micros")
 _ATTEMPTS = 5
+# The cursor that says whose bytes are still to be overwritten: nobody's, those of one mark, or those of several.
+_DUE = "scrub"
+_NOBODY, _SEVERAL = 0, -1
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """How many decisions and events now belong to nobody; `old_names` were hers, and are told to nobody."""
+    """How many decisions and events now belong to nobody; `old_names` were hers, and are told to nobody.
+
+    `mark` is random, and stands in the ledger until her bytes are overwritten.
+    """
 
     decisions: int
     events: int
     old_names: frozenset[str] = field(default=frozenset(), repr=False)
+    mark: int = field(default=_SEVERAL, repr=False)
 
 
 def pseudonymise(
@@ -56,7 +64,8 @@ def pseudonymise(
             n_events = _events(db, customer_id, renamed)
             _inbox(db, customer_id)
             _profile(db, customer_id, renamed)
-            forgotten = Forgotten(n_decisions, n_events, frozenset(renamed))
+            forgotten = Forgotten(n_decisions, n_events, frozenset(renamed), mark=secrets.randbits(62) + 1)
+            _set_due(db, _SEVERAL if _due(db) else forgotten.mark)
             keys.append(db, act(forgotten))
         return forgotten
     finally:
@@ -131,23 +140,57 @@ def _profile(db: sqlite3.Connection, customer_id: str, renamed: Mapping[str, str
     db.execute("UPDATE customers SET customer_id = ?, consent = '{}' WHERE customer_id = ?", [new_id, customer_id])
 
 
-def scrub(path: Path, old_names: frozenset[str]) -> bool:
+def scrub(path: Path, forgotten: Forgotten) -> bool:
     """Empty the WAL, and rebuild the file where bytes of old names are still in it; return whether none are left.
 
     A page that was split before today may hold an old copy in its unused part: only VACUUM gets rid of that. Writers
-    wait for it. A name so short that it stands in other bytes as well is always found.
+    wait for it. A name so short that it stands in other bytes as well is always found. Where somebody was forgotten
+    before and this did not come to its end, the file is always rebuilt: her names are known no more.
     """
     connections = Connections(path, durable=True)
     try:
         with connections.turns.taken():
             _checkpoint(connections.db, path)
-            if not _holds(path, old_names):
+            if _due(connections.db) in (_NOBODY, forgotten.mark) and not _holds(path, forgotten.old_names):
+                _set_due(connections.db, _NOBODY)
                 return True
-            connections.db.execute("VACUUM")
-            _checkpoint(connections.db, path)
-        return not _holds(path, old_names)
+            _rebuild(connections.db, path)
+        return not _holds(path, forgotten.old_names)
     finally:
         connections.close()
+
+
+def finish(path: Path) -> bool:
+    """Overwrite the bytes of whoever was forgotten by a process that was killed; return whether there were any.
+
+    Raises
+    ------
+    LedgerError : somebody reads in the ledger for long; it is still to be done.
+    """
+    connections = Connections(path, durable=True)
+    try:
+        with connections.turns.taken():
+            due = _due(connections.db) != _NOBODY
+            if due:
+                _rebuild(connections.db, path)
+        return due
+    finally:
+        connections.close()
+
+
+def _rebuild(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("VACUUM")
+    _checkpoint(db, path)
+    _set_due(db, _NOBODY)
+
+
+def _due(db: sqlite3.Connection) -> int:
+    row = db.execute("SELECT position FROM cursors WHERE name = ?", [_DUE]).fetchone()
+    return _NOBODY if row is None else int(row[0])
+
+
+def _set_due(db: sqlite3.Connection, mark: int) -> None:
+    db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", [_DUE, mark])
 
 
 def _checkpoint(db: sqlite3.Connection, path: Path) -> None:

@@ -184,6 +184,30 @@ class RankSettings:
     exploration: float = 0.2
 
 
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How many days each kind of row is kept in the ledger; None keeps it for ever."""
+
+    decisions_days: int | None = None
+    events_days: int | None = None
+    customers_days: int | None = None
+    deliveries_days: int | None = None
+    inbox_days: int | None = None
+    ranked_days: int | None = None
+
+    def days(self) -> dict[str, int]:
+        """Return the limits that are set, by kind; what refers to others comes before them."""
+        limits = {
+            "decisions": self.decisions_days,
+            "events": self.events_days,
+            "customers": self.customers_days,
+            "deliveries": self.deliveries_days,
+            "inbox": self.inbox_days,
+            "ranked": self.ranked_days,
+        }
+        return {name: days for name, days in limits.items() if days is not None}
+
+
 @dataclass(frozen=True)
 class Programme:
     """Everything the marketer decides, validated. `digest` is a hash of the file it was read from.
@@ -214,6 +238,7 @@ class Programme:
     actions: tuple[Action, ...]
     digest: str
     ranking: RankSettings = field(default_factory=RankSettings)
+    retention: Retention = field(default_factory=Retention)
 
     def action(self, action_id: str) -> Action:
         """Return the action with this id. Raises `UnknownName` when the programme has none."""

@@ -7,6 +7,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import time, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -34,12 +35,15 @@ from decision.programme.model import (
     Offer,
     Programme,
     RankSettings,
+    Retention,
     Store,
     actions_of,
 )
 from decision.programme.section import Problems, Section, shown, unknown
 from decision.records import CONTROL, EVERY_CHANNEL, Group
 
+# Decisions of so many days before tell the learner how long customers take.
+LOOK_BACK_DAYS = 60
 # What the reader of TOML says, and what most likely happened.
 _CAUSES = {
     "Illegal character '\\n'": "is a quote missing at its end?",
@@ -145,6 +149,7 @@ def _programme(root: Section, *, digest: str) -> Programme:
         digest=digest,
         ranking=_ranking(root.sub("personalizer")),
     )
+    programme = replace(programme, retention=_retention(root.sub("retention"), programme))
     head.finish()
     root.finish()
     return programme
@@ -390,3 +395,28 @@ def _ranking(section: Section) -> RankSettings:
     )
     section.finish()
     return settings
+
+
+def _retention(section: Section, programme: Programme) -> Retention:
+    final = programme.attribution_window_days + programme.refund_window_days
+    # The learner asks of decisions whose rewards are final how long customers take; the day that is not full yet stays.
+    needed = max(final + LOOK_BACK_DAYS + 1, programme.guardrails.frequency_days) + 1
+    retention = Retention(
+        decisions_days=_limit(section, "decisions_days", needed, "windows, learner and frequency cap look back so far"),
+        events_days=_limit(section, "events_days", final + 1, "attribution and refund window must be over"),
+        customers_days=_limit(section, "customers_days", final + 1, "attribution and refund window must be over"),
+        deliveries_days=_limit(section, "deliveries_days", 1, "a message is tried for so long"),
+        inbox_days=_limit(section, "inbox_days", 1, "somebody has to look at it"),
+        ranked_days=_limit(section, "ranked_days", 3, "rewards are waited for up to two days"),
+    )
+    section.finish()
+    return retention
+
+
+def _limit(section: Section, key: str, low: int, reason: str) -> int | None:
+    if not section.has(key):
+        return None
+    days = section.whole(key, low=1, high=36_500)
+    if days < low:
+        section.wrong(key, f"expected at least {low} days, found {days}: {reason}")
+    return days

@@ -12,12 +12,13 @@ import pytest
 from decision.bundle.store import Bundle, BundleStore, unpack
 from decision.flow.decide import decide
 from decision.flow.learn import Learned, Student, learn
+from decision.flow.retain import retain
 from decision.flow.sweep import sweep
 from decision.ledger.base import PosteriorRecord, Rewarded
 from decision.ledger.sqlite import SqliteLedger
 from decision.policies.posterior import Posterior
 from decision.policies.registry import BANDITS
-from decision.programme.model import Programme
+from decision.programme.model import Programme, Retention
 from decision.records import Group, Outcome, Reward, RewardStatus
 from decision.serving import Serving, base_posterior, champion_from, posterior_from
 from tests import support
@@ -466,3 +467,23 @@ def test_of_very_many_open_decisions_a_sample_tells(
     np.testing.assert_array_equal(kept.precision, still.precision)
     told, all_told = (np.trace(of.precision - kept.precision) for of in (sampled, everything))
     assert 0.15 < told / all_told < 0.35
+
+
+def test_what_was_learned_stays_when_decisions_go(bundle: Bundle, open_ledger: Callable[[], SqliteLedger]) -> None:
+    """A replay is exact while its decisions are all there; where some are gone, a late refund changes nothing."""
+    old, whole = Retention(decisions_days=98), Retention(decisions_days=400)
+    for retention, replayed in ((whole, True), (old, False)):
+        ledger, shop = open_ledger(), replace(SHOP, retention=retention)
+        events = lived(ledger, bundle)
+        refunds = [event for event in events if event.message_id.startswith("r-")]
+        ledger.record_outcomes([event for event in events if event not in refunds], now=NOW)
+        taught(ledger, bundle)
+        before = belief(ledger, bundle)
+        removed = retain(path=ledger.path, ledger=ledger, programme=shop, now=END)
+        assert bool(removed) is not replayed
+        assert taught(ledger, bundle).outcomes == 0
+        assert belief(ledger, bundle) == before
+        late = next(e for e in refunds if int(e.message_id[2:]) > N // 2)
+        ledger.record_outcomes([late], now=END)
+        assert taught(ledger, bundle).replayed is replayed
+        assert (belief(ledger, bundle) != before) is replayed

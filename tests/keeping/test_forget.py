@@ -1,6 +1,9 @@
 """Forgetting one customer: her bytes are gone, all figures are the same."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +110,46 @@ def test_she_may_come_back_as_somebody_new(home: Home) -> None:
     assert ledger.record_outcomes([bought(NOW, "o-new", customer_id=HER)], now=NOW) == 1
     assert ledger.customer(HER).orders == 1
     ledger.close()
+
+
+KILLED = """
+import os, signal, sys
+from decision.cli import main
+from decision.ledger import forget
+
+class Dying(forget.Connections):
+    def close(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+# The names are changed for good, and the pages of before are still in the file.
+forget.Connections = Dying
+main(["--home", sys.argv[1], "forget", sys.argv[2]])
+"""
+
+
+def holds(home: Home, name: str) -> bool:
+    return any(name.encode() in file.read_bytes() for file in home.root.glob("ledger.db*"))
+
+
+def killed_while_forgetting(home: Home, name: str) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, str(home.root), name], check=False, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    assert holds(home, name)
+
+
+def test_who_says_it_again_after_a_kill_finishes_it(home: Home) -> None:
+    killed_while_forgetting(home, HER)
+    before = figures(home)
+    again = encore(home, "forget", HER)
+    assert again.exit_code == 0, again.output
+    assert "old bytes are gone" in again.output
+    assert not holds(home, HER)
+    assert figures(home) == before
+    assert encore(home, "forget", HER).exit_code == 2
+
+
+def test_the_next_one_who_is_forgotten_finishes_it_too(home: Home) -> None:
+    killed_while_forgetting(home, HER)
+    assert encore(home, "forget", "other-5").exit_code == 0
+    assert not holds(home, HER)
+    assert encore(home, "forget", HER).exit_code == 2

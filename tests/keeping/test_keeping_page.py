@@ -23,7 +23,7 @@ def test_every_command_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ledger.record_decision(decided(customer_id="C-1001"), (), seen_version=0)
     ledger.close()
     commands = re.findall(r"^encore (.*)$", PAGE.read_text(), re.MULTILINE)
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         done = CliRunner().invoke(main, shlex.split(command))
         assert done.exit_code == 0, (command, done.output)
