@@ -40,11 +40,7 @@ STAGES = {
     "look up budgets": [("decision.ledger.sqlite", "SqliteLedger.used")],
     "eligibility, CEL": [("decision.stages.eligibility", "assess")],
     "measurement group": [("decision.stages.groups", "assign")],
-    "guardrails": [
-        ("decision.stages.guardrails", "apply"),
-        ("decision.stages.guardrails", "reservations"),
-        ("decision.stages.guardrails", "at_stake"),
-    ],
+    "guardrails": [("decision.stages.guardrails", "apply"), ("decision.stages.guardrails", "Purse.dearest")],
     "context": [("decision.stages.context", "build")],
     "encode": [("decision.stages.context", "Encoder.encode")],
     "uplift model": [("decision.bundle.models", "UpliftModel.predict")],
