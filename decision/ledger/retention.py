@@ -92,6 +92,8 @@ class Retention:
     def __init__(self, path: Path) -> None:
         """Take turns with all other writers of the ledger at `path`."""
         self._connections = Connections(path, durable=True)
+        # What is removed is overwritten, not only marked as free.
+        self._connections.db.execute("PRAGMA secure_delete = ON").fetchone()
 
     def close(self) -> None:
         """Close the connection."""

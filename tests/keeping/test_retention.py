@@ -180,3 +180,16 @@ def test_the_command_and_the_learners_round_say_how_much(home: Home) -> None:
     learned = CliRunner().invoke(main, ["--home", str(home.root), "learn", "--once"])
     assert " decisions past their limit" in learned.output, learned.output
     assert len(ids(home, "decisions")) < 100
+
+
+def test_what_is_removed_is_overwritten(home: Home) -> None:
+    before = ids(home, "decisions")
+    run(home, without_budgets())
+    gone = before - ids(home, "decisions")
+    with closing(sqlite3.connect(home.ledger_path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    left = home.ledger_path.read_bytes()
+    # Each id is in its row, and in an index, between others.
+    found = [decision_id for decision_id in gone if f"o-{decision_id[2:]}\",".encode() in left]
+    assert len(gone) > 50
+    assert len(found) < len(gone) / 10
