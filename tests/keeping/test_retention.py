@@ -190,6 +190,6 @@ def test_what_is_removed_is_overwritten(home: Home) -> None:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     left = home.ledger_path.read_bytes()
     # Each id is in its row, and in an index, between others.
-    found = [decision_id for decision_id in gone if f"o-{decision_id[2:]}\",".encode() in left]
+    found = [decision_id for decision_id in gone if f'o-{decision_id[2:]}",'.encode() in left]
     assert len(gone) > 50
     assert len(found) < len(gone) / 10
