@@ -23,7 +23,7 @@ run: $(VENV)/installed ## Run a simulated shop: decision service, learner and ML
 	@$(BIN)/encore demo
 
 test: $(VENV)/installed ## Run the tests, in as many processes as there are cores (JOBS=1: in one)
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/installed ## Check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -23,6 +23,20 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 os.environ.setdefault("ENCORE_DEADLINE_MS", "20000")
 
 
+# Files that take a minute or more.
+LONG = ("test_the_proof.py", "test_soak.py", "test_train_evaluate_promote.py", "test_fuzz.py", "test_webhooks.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the long files last: whoever waits for tests wants the fast ones first.
+
+    Where processes share the tests they come first, or the others would wait for the one that has the last of them.
+    """
+    shared = "PYTEST_XDIST_WORKER" in os.environ
+    places = {name: -n if shared else n for n, name in enumerate(reversed(LONG), 1)}
+    items.sort(key=lambda item: places.get(item.path.name, 0))
+
+
 @pytest.fixture
 def programme() -> Programme:
     return support.programme()
