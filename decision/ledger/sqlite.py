@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -204,9 +204,11 @@ class SqliteLedger:
         # One statement sees one moment: a decision that comes later is a conflict, never a contact overlooked.
         since = _ALWAYS if contacts_since is None else to_us(contacts_since)
         version, contacts, *profile = self._db.execute(_CUSTOMER, [customer_id, since, CONTROL]).fetchone()
-        found = _customer(customer_id, profile) if profile[0] is not None else Customer(customer_id)
-        times = tuple(sorted(map(int, contacts.split(",")), reverse=True)) if contacts else ()
-        return replace(found, contacts=tuple(from_us(at) for at in times), version=version)
+        times = sorted(map(int, contacts.split(",")), reverse=True) if contacts else ()
+        last = tuple([from_us(at) for at in times])
+        if profile[0] is None:
+            return Customer(customer_id, contacts=last, version=version)
+        return _customer(customer_id, profile, contacts=last, version=version)
 
     def _profile(self, customer_id: str) -> Customer:
         row = self._db.execute(
@@ -590,7 +592,9 @@ class SqliteLedger:
             yield dict(zip(names, row, strict=True))
 
 
-def _customer(customer_id: str, profile: Sequence[Any]) -> Customer:
+def _customer(
+    customer_id: str, profile: Sequence[Any], *, contacts: tuple[datetime, ...] = (), version: int = 0
+) -> Customer:
     """Return a customer from the values of `_PROFILE`."""
     n_orders, n_returns, revenue, first, last, consent = profile
     return Customer(
@@ -601,6 +605,8 @@ def _customer(customer_id: str, profile: Sequence[Any]) -> Customer:
         first_order_at=None if first is None else from_us(first),
         last_order_at=None if last is None else from_us(last),
         consent={c: Consent(bool(g), from_us(at)) for c, (g, at) in msgspec.json.decode(consent).items()},
+        contacts=contacts,
+        version=version,
     )
 
 
