@@ -171,6 +171,15 @@ class Ledger(Protocol):
         """
         ...
 
+    def rehearse(self, patience: float) -> None:
+        """Take the way of every write to the disk, and write no row.
+
+        Raises
+        ------
+        LedgerError : nothing can be written now, or the turn has not come within `patience` seconds.
+        """
+        ...
+
     def tidy(self) -> None:
         """Do what keeps the ledger quick, beside its readers and writers: a server calls it now and then."""
         ...

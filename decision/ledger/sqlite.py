@@ -195,6 +195,10 @@ class SqliteLedger:
         """Close this thread's connection and those of threads that have ended."""
         self._connections.close()
 
+    def rehearse(self, patience: float) -> None:
+        """See `Ledger.rehearse`."""
+        self._connections.rehearse(patience)
+
     def tidy(self) -> None:
         """See `Ledger.tidy`."""
         self._connections.tidy()
