@@ -14,7 +14,8 @@ from decision.api import event_catalogue
 from decision.api.auth import access_of, open_to
 from decision.api.compat.ofrep import FLAGS, OfrepEvaluation, OfrepEvaluations, OfrepRequest
 from decision.api.compat.personalizer import RankAnswer, RankQuestion, RewardValue
-from decision.api.compat.segment import SegmentBatch, SegmentMessage, SegmentReceipt
+from decision.api.compat.segment import SegmentBatch, SegmentReceipt
+from decision.api.compat.segment_reading import SegmentMessage
 from decision.api.events import EventBatch
 from decision.api.problem import answer
 from decision.api.schemas import DecisionAnswer, DecisionQuestion, DecisionRecord, EventReceipt, PolicyAnswer, Problem

@@ -355,12 +355,12 @@ class Ledger(Protocol):
         """Return the customers who have completed an order of this id."""
         ...
 
-    def put_in_inbox(self, item: InboxItem) -> bool:
-        """Keep what could not be used; return False when the same is there already.
+    def put_in_inbox(self, *items: InboxItem) -> int:
+        """Keep what could not be used; return how many were not there already.
 
         Raises
         ------
-        LedgerError : the inbox is full.
+        InboxFull : there is no room for all of them; none is kept.
         """
         ...
 

@@ -561,10 +561,10 @@ class SqliteLedger:
         """See `Ledger.owners`."""
         return inbox.owners(self._db, order_id)
 
-    def put_in_inbox(self, item: InboxItem) -> bool:
+    def put_in_inbox(self, *items: InboxItem) -> int:
         """See `Ledger.put_in_inbox`."""
         with self._transaction(patience=CALLERS_PATIENCE) as db:
-            return inbox.insert(db, item)
+            return inbox.insert(db, items)
 
     def inbox(self, *, order_id: str | None = None) -> list[InboxItem]:
         """See `Ledger.inbox`."""

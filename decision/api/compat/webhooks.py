@@ -21,7 +21,6 @@ from decision.api.problem import answer, problem
 from decision.flow.receive import Delivery, DeliveryReceipt, Desk, Source
 from decision.wiring import Shop, utc_now
 
-SOURCES = {source.name: source for source in (SHOPIFY, WOOCOMMERCE)}
 BODY_LIMIT = 1024 * 1024
 LONGEST_HEADER = 200
 _PING = re.compile(rb"webhook_id=\d{1,20}")
