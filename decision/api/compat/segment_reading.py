@@ -106,7 +106,7 @@ def read(delivery: Delivery, programme: Programme) -> Reading:
     return Reading(events, ignored="" if events else "It says nothing that Encore needs.")
 
 
-SEGMENT = Source(NAME, read, bytes.decode)
+SEGMENT = Source(NAME, read, lambda body: body.decode(errors="replace"))
 
 
 def corrected(message: SegmentMessage, sent_at: datetime | None, *, received_at: datetime) -> datetime:
