@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import msgspec
 
 from decision.errors import InboxFull, InvalidInput
 from decision.event import Event
-from decision.flow.observe import observe
+from decision.flow.observe import Receipt, observe
 from decision.ledger.base import InboxItem, Ledger
 from decision.programme.model import Programme
 from decision.stages.events import FAST_CLOCK, OF_ORDERS, ORDER_CANCELLED, ORDER_COMPLETED
@@ -88,12 +89,15 @@ class Desk:
     programme: Programme
     ledger: Ledger
     now: datetime
+    # Who counts what became of events.
+    count: Callable[[Receipt], None] = lambda _: None
 
     def take(self, delivery: Delivery) -> DeliveryReceipt:
         """Take a delivery; durable before this returns. The same one again changes nothing."""
         try:
             reading = self.source.read(delivery, self.programme)
         except InvalidInput as error:
+            self.count(Receipt(0, 0, (), refused={"unknown": 1}))
             return self._keep(delivery, str(error))
         if reading.ignored:
             self._notice(reading)
@@ -104,9 +108,12 @@ class Desk:
             receipt = self._deleted(reading.deleted)
             return self._keep(delivery, receipt.inbox) if receipt.inbox else receipt
         receipt = DeliveryReceipt(duplicates=len(reading.events))
-        if not self.ledger.knows([event.message_id or "" for event in reading.events]):
-            late = _late(delivery, reading, now=self.now)
-            receipt = self._keep(delivery, late, customer_id=reading.whose) if late else self._use(delivery, reading)
+        if self.ledger.knows([event.message_id or "" for event in reading.events]):
+            self.count(Receipt(0, len(reading.events), (), taken=Counter(event.event for event in reading.events)))
+        elif late := _late(delivery, reading, now=self.now):
+            receipt = self._keep(delivery, late, customer_id=reading.whose)
+        else:
+            receipt = self._use(delivery, reading)
         self._release(reading)
         return receipt
 
@@ -181,6 +188,7 @@ class Desk:
             (owner,) = self.ledger.owners(reading.order_id)
             events = tuple(msgspec.structs.replace(event, customer_id=owner) for event in events)
         receipt = observe(events, programme=self.programme, ledger=self.ledger, now=self.now)
+        self.count(receipt)
         why = " ".join(str(error) for _, error in receipt.rejected)
         return DeliveryReceipt(receipt.accepted, receipt.duplicates, inbox=why)
 

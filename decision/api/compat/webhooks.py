@@ -19,6 +19,7 @@ from decision.api.compat.signature import is_signed, secrets_of
 from decision.api.compat.woocommerce_reading import WOOCOMMERCE
 from decision.api.problem import answer, problem
 from decision.flow.receive import Delivery, DeliveryReceipt, Desk, Source
+from decision.watching.seen import seen_in
 from decision.wiring import Shop, utc_now
 
 BODY_LIMIT = 1024 * 1024
@@ -57,7 +58,7 @@ def blueprint(shop: Shop) -> Blueprint:
 
 
 def _take(shop: Shop, source: Source, delivery: Delivery) -> Response:
-    desk = Desk(source, shop.serving.programme, shop.ledger, utc_now())
+    desk = Desk(source, shop.serving.programme, shop.ledger, utc_now(), seen_in(request.environ).observed)
     receipt = desk.take(delivery)
     if receipt.inbox:
         shop.count_fault(f"{source.name}_in_inbox")
