@@ -70,6 +70,10 @@ class DeadlinePassed(LedgerError):
     """The ledger did not get to it in the time that was given; the caller was not told of anything written."""
 
 
+class InboxFull(LedgerError):
+    """There is no room in the inbox for what can't be used: somebody has to look at it."""
+
+
 class Conflict(LedgerError):
     """What the decision relied on (a budget, a frequency cap) changed before it was written."""
 

@@ -15,7 +15,7 @@ from decision.wiring import Home, system_user, utc_now
 
 @click.group()
 def inbox() -> None:
-    """Show and work off the inbox: webhooks that could not be used, and requests on privacy.
+    """Show and work off the inbox: what was delivered and could not be used, and requests on privacy.
 
     \b
     list    each item with its number and the reason
@@ -40,7 +40,7 @@ def list_(home: Home) -> None:
 def retry(home: Home, numbers: tuple[int, ...]) -> None:
     """Try items again, all of them or those of these numbers, however old; what can be used leaves the inbox."""
     # Imported here, because it loads the web framework.
-    from decision.api.compat.webhooks import SOURCES
+    from decision.api.compat.sources import SOURCES
 
     ledger, programme = SqliteLedger(home.ledger_path), home.programme()
     items = _chosen(ledger, numbers)

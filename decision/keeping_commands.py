@@ -68,7 +68,7 @@ def forget(home: Home, customer: str) -> None:
         return
     click.echo(f"Forgot {counted(done.decisions, 'decision')} and {counted(done.events, 'event')}.")
     if not scrub(path, done):
-        click.echo("Some of her ids also stand in those of others: the file was rebuilt without her.")
+        click.echo("Some of her ids also stand in rows of others, where they stay.")
 
 
 @click.group()

@@ -6,12 +6,14 @@ from flask import Blueprint, Response
 
 from decision.api.auth import keyless
 from decision.api.problem import answer, problem
+from decision.watching.readiness import Readiness
 from decision.wiring import Shop
 
 
 def blueprint(shop: Shop) -> Blueprint:
     """Return the routes of health."""
     routes = Blueprint("health", __name__)
+    readiness = Readiness(shop.ledger.rehearse)
 
     @routes.get("/livez")
     @keyless
@@ -23,8 +25,10 @@ def blueprint(shop: Shop) -> Blueprint:
     def readyz() -> Response:
         try:
             shop.ledger.cursor("ready")
-        except Exception as fault:
-            return problem(503, "ledger-unavailable", f"The ledger can't be read: {type(fault).__name__}.")
+        except Exception as error:
+            return problem(503, "ledger-unavailable", f"The ledger can't be read: {type(error).__name__}.")
+        if fault := readiness.fault():
+            return problem(503, "ledger-unavailable", f"The ledger can't be written. {fault}")
         return answer({"status": "ok", "policy_version": shop.serving.version, "faults": shop.faults})
 
     return routes

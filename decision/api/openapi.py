@@ -14,10 +14,12 @@ from decision.api import event_catalogue
 from decision.api.auth import access_of, open_to
 from decision.api.compat.ofrep import FLAGS, OfrepEvaluation, OfrepEvaluations, OfrepRequest
 from decision.api.compat.personalizer import RankAnswer, RankQuestion, RewardValue
-from decision.api.compat.segment import SegmentBatch, SegmentMessage, SegmentReceipt
+from decision.api.compat.segment import SegmentBatch, SegmentReceipt
+from decision.api.compat.segment_reading import SegmentMessage
 from decision.api.events import EventBatch
 from decision.api.problem import answer
 from decision.api.schemas import DecisionAnswer, DecisionQuestion, DecisionRecord, EventReceipt, PolicyAnswer, Problem
+from decision.api.webhook import DECISION_MADE, TEST, Message
 from decision.event import Event
 from decision.flow.receive import DeliveryReceipt
 from decision.stages.keys import Role
@@ -42,6 +44,7 @@ _COMPONENTS = (
     SegmentMessage,
     SegmentReceipt,
     DeliveryReceipt,
+    Message,
 )
 _CALL = {
     "event": "Order Completed",
@@ -59,6 +62,29 @@ _QUESTION = {
     "customer_id": "C-1001",
     "trigger": "purchase",
     "order": {"order_id": "O-1", "total": {"amount": "59.90", "currency": "EUR"}, "item_count": 2},
+}
+
+
+_TRIAL = {"type": TEST, "timestamp": "2026-11-20T10:00:00Z", "data": None}
+_MESSAGE = {
+    "type": DECISION_MADE,
+    "timestamp": "2026-11-20T10:00:00Z",
+    "data": {
+        "decision_id": "till-7-4711",
+        "customer_id": "C-1001",
+        "trigger": "purchase",
+        "store": "hamburg",
+        "order_id": "O-1",
+        "action": {
+            "action_id": "discount_10@email",
+            "offer": "discount_10",
+            "channel": "email",
+            "kind": "percent_discount",
+            "terms": {"percent": 10},
+            "coupon": "K7Q2M9XA",
+        },
+        "expires_at": "2026-12-18T10:00:00Z",
+    },
 }
 
 
@@ -125,6 +151,10 @@ def document() -> dict[str, Any]:
             "/personalizer/v1.0/events/{event_id}/activate": {"post": _event("postActivate")},
             "/livez": {"get": _get("Is the process up?", "livez")},
             "/readyz": {"get": _get("Can it decide?", "readyz", problems=(503,))},
+        },
+        "webhooks": {
+            DECISION_MADE: {"post": _told("A decision that another system delivers", "decisionMade", _MESSAGE)},
+            TEST: {"post": _told("A trial of `encore webhooks test`", "encoreTest", _TRIAL)},
         },
         "components": {"schemas": components, "securitySchemes": _SCHEMES},
     }
@@ -206,6 +236,30 @@ def _webhook(platform: str, name: str, headers: tuple[str, ...]) -> dict[str, An
         "parameters": sent,
         "requestBody": _body({"type": "object"}, {"id": 1}),
         "responses": _responses("DeliveryReceipt", (401, 413, 415, 503)),
+    }
+
+
+def _told(summary: str, name: str, example: dict[str, Any]) -> dict[str, Any]:
+    """Return a message of Encore's to an endpoint of `encore webhooks add`, as Standard Webhooks."""
+    headers = {
+        "webhook-id": "The same at every attempt: the same message may come twice",
+        "webhook-timestamp": "When it was sent, in seconds since 1970",
+        "webhook-signature": "Signatures over id, timestamp and body with the endpoint's secrets, as Standard Webhooks",
+    }
+    return {
+        "summary": summary,
+        "operationId": name,
+        "parameters": [
+            {"name": header, "in": "header", "required": True, "description": meaning, "schema": {"type": "string"}}
+            for header, meaning in headers.items()
+        ],
+        "requestBody": _body({"$ref": "#/components/schemas/Message"}, example),
+        "security": [],
+        "responses": {
+            "2XX": {"description": "Taken"},
+            "410": {"description": "The endpoint is gone for good, and is told nothing more"},
+            "default": {"description": "Not taken: it is sent again later, and Retry-After is heeded"},
+        },
     }
 
 

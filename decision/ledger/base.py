@@ -171,6 +171,15 @@ class Ledger(Protocol):
         """
         ...
 
+    def rehearse(self, patience: float) -> None:
+        """Take the way of every write to the disk, and write no row.
+
+        Raises
+        ------
+        LedgerError : nothing can be written now, or the turn has not come within `patience` seconds.
+        """
+        ...
+
     def tidy(self) -> None:
         """Do what keeps the ledger quick, beside its readers and writers: a server calls it now and then."""
         ...
@@ -346,12 +355,12 @@ class Ledger(Protocol):
         """Return the customers who have completed an order of this id."""
         ...
 
-    def put_in_inbox(self, item: InboxItem) -> bool:
-        """Keep what could not be used; return False when the same is there already.
+    def put_in_inbox(self, *items: InboxItem) -> int:
+        """Keep what could not be used; return how many were not there already.
 
         Raises
         ------
-        LedgerError : the inbox is full.
+        InboxFull : there is no room for all of them; none is kept.
         """
         ...
 

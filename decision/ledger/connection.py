@@ -7,7 +7,9 @@ BEGIN IMMEDIATE the threads of a process wait for each other, and then for a loc
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
+import tempfile
 import threading
 import time
 from collections import deque
@@ -30,6 +32,8 @@ BUSY_SECONDS = 0.001
 PAGE_BYTES = 4096
 TIDY_PAGES = 1_000
 LAST_RESORT_PAGES = 20_000
+# A group of decisions needs no more room than that.
+ROOM_PAGES = 64
 # After so many of SQLite's steps a statement looks at the clock: far more than a lookup by index takes.
 STEPS_BETWEEN_LOOKS = 10_000
 
@@ -236,6 +240,25 @@ class Connections:
                 raise
             finally:
                 db.deadline.until = own
+
+    def rehearse(self, patience: float) -> None:
+        """Commit the first page as it is, and see that there is room: so fails whatever would fail a decision.
+
+        Raises
+        ------
+        LedgerError : it can't be written, or the turn has not come within `patience` seconds.
+        """
+        try:
+            # The room that a failed commit took in the log is there for a page, but not for many.
+            with tempfile.TemporaryFile(dir=self._path.parent) as scratch:
+                os.posix_fallocate(scratch.fileno(), 0, ROOM_PAGES * PAGE_BYTES)
+        except OSError as error:
+            raise LedgerError(
+                f"Expected room for {ROOM_PAGES} pages beside {self._path.name}: {error.strerror}."
+            ) from None
+        with self.within(patience), self.transaction(patience=patience) as db:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            db.execute(f"PRAGMA user_version = {version}")
 
     def within(self, seconds: float) -> Within:
         """Return a block in which this thread neither waits nor reads for longer than that.

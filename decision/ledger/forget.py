@@ -7,10 +7,12 @@ computed, and the pairs are kept nowhere.
 
 from __future__ import annotations
 
-import secrets
+import hashlib
 import sqlite3
+import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,18 @@ from decision.ledger import keys
 from decision.ledger.base import Act
 from decision.ledger.codec import DECISION_COLUMNS, OUTCOME_COLUMNS, decision_of, decision_row, outcome_of
 from decision.ledger.connection import Connections
+from decision.ledger.unused import Wiper
 from decision.records import Decision
 from decision.stages.delivery import State
 
 # What an event may keep: texts among these get new names, numbers stay.
 _KEPT = ("order_id", "coupon", "coupon_id", "coupon_name", "decision_id")
 _NUMBERS = ("revenue_micros", "discount_micros", "margin_micros")
-_ATTEMPTS = 5
+# Pages that are overwritten while the writers wait.
+PAGES = 64
+# The log is tried to be emptied so often, and each time looked at so often for readers to be done, in seconds.
+_ATTEMPTS, _PAUSE = 100, 0.02
+_LOOKS, _LOOK_SECONDS = 10, 0.001
 # The cursor that says whose bytes are still to be overwritten: nobody's, those of one mark, or those of several.
 _DUE = "scrub"
 _NOBODY, _SEVERAL = 0, -1
@@ -38,13 +45,22 @@ _NOBODY, _SEVERAL = 0, -1
 class Forgotten:
     """How many decisions and events now belong to nobody; `old_names` were hers, and are told to nobody.
 
-    `mark` is random, and stands in the ledger until her bytes are overwritten.
+    `mark` stands in the ledger until her bytes are overwritten; it comes from her new name and tells of nobody.
     """
 
     decisions: int
     events: int
     old_names: frozenset[str] = field(default=frozenset(), repr=False)
     mark: int = field(default=_SEVERAL, repr=False)
+
+    def plus(self, later: Forgotten) -> Forgotten:
+        """Return both together, of one customer: the later mark stands in the ledger."""
+        return Forgotten(
+            self.decisions + later.decisions,
+            self.events + later.events,
+            self.old_names | later.old_names,
+            later.mark,
+        )
 
 
 def pseudonymise(
@@ -64,8 +80,10 @@ def pseudonymise(
             n_events = _events(db, customer_id, renamed)
             _inbox(db, customer_id)
             _profile(db, customer_id, renamed)
-            forgotten = Forgotten(n_decisions, n_events, frozenset(renamed), mark=secrets.randbits(62) + 1)
-            _set_due(db, _SEVERAL if _due(db) else forgotten.mark)
+            # Said again of the same customer it is the same mark.
+            mark = int.from_bytes(hashlib.sha256(new_id.encode()).digest()[:7]) + 1
+            forgotten = Forgotten(n_decisions, n_events, frozenset(renamed), mark)
+            _set_due(db, mark if _due(db) in (_NOBODY, mark) else _SEVERAL)
             keys.append(db, act(forgotten))
         return forgotten
     finally:
@@ -141,23 +159,65 @@ def _profile(db: sqlite3.Connection, customer_id: str, renamed: Mapping[str, str
 
 
 def scrub(path: Path, forgotten: Forgotten) -> bool:
-    """Empty the WAL, and rebuild the file where bytes of old names are still in it; return whether none are left.
+    """Empty the WAL and overwrite old names where they stand in no row any more; return whether none are left.
 
-    A page that was split before today may hold an old copy in its unused part: only VACUUM gets rid of that. Writers
-    wait for it. A name so short that it stands in other bytes as well is always found. Where somebody was forgotten
-    before and this did not come to its end, the file is always rebuilt: her names are known no more.
+    They are sought beside the writers, who wait for a few pages at a time. Names that also stand in rows of others stay
+    there. Where old bytes can't be told from rows, and where somebody was forgotten before and this did not come to its
+    end, the file is rebuilt, for which all wait.
+
+    Raises
+    ------
+    LedgerError : somebody reads in the ledger for long; it is still to be done.
     """
     connections = Connections(path, durable=True)
     try:
+        with _empty(connections, path):
+            pass
+        live, other = _wiped(connections, path, forgotten.old_names)
         with connections.turns.taken():
-            _checkpoint(connections.db, path)
-            if _due(connections.db) in (_NOBODY, forgotten.mark) and not _holds(path, forgotten.old_names):
+            if other or _due(connections.db) not in (_NOBODY, forgotten.mark):
+                _rebuild(connections.db, path)
+            else:
                 _set_due(connections.db, _NOBODY)
-                return True
-            _rebuild(connections.db, path)
-        return not _holds(path, forgotten.old_names)
+        return not live
     finally:
         connections.close()
+
+
+def _wiped(connections: Connections, path: Path, names: frozenset[str]) -> tuple[bool, bool]:
+    """Overwrite old names; return whether some are left in rows, and whether some are left elsewhere."""
+    live = other = False
+    with Wiper(path, names) as wiper:
+        pages = wiper.find()
+        for first in range(0, len(pages), PAGES):
+            with _empty(connections, path):
+                left = wiper.wipe(pages[first : first + PAGES])
+                # A commit makes every connection forget what it remembers of pages.
+                _set_due(connections.db, _due(connections.db))
+            live, other = live or bool(left.live), other or bool(left.other)
+    return live, other
+
+
+@contextmanager
+def _empty(connections: Connections, path: Path) -> Iterator[None]:
+    """Keep the other writers waiting while the write-ahead log is empty: the file is then all that there is."""
+    for _ in range(_ATTEMPTS):
+        with connections.turns.taken():
+            if _emptied(connections.db):
+                yield
+                return
+        time.sleep(_PAUSE)
+    raise _read_for_long(path)
+
+
+def _emptied(db: sqlite3.Connection) -> bool:
+    for _ in range(_LOOKS):
+        busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            return True
+        # Who reads now is soon done; who comes after the log was copied does not read in it.
+        time.sleep(_LOOK_SECONDS)
+    return False
 
 
 def finish(path: Path) -> bool:
@@ -180,7 +240,8 @@ def finish(path: Path) -> bool:
 
 def _rebuild(db: sqlite3.Connection, path: Path) -> None:
     db.execute("VACUUM")
-    _checkpoint(db, path)
+    if not _emptied(db):
+        raise _read_for_long(path)
     _set_due(db, _NOBODY)
 
 
@@ -193,23 +254,8 @@ def _set_due(db: sqlite3.Connection, mark: int) -> None:
     db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", [_DUE, mark])
 
 
-def _checkpoint(db: sqlite3.Connection, path: Path) -> None:
-    for _ in range(_ATTEMPTS):
-        busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if not busy:
-            return
-    raise LedgerError(
+def _read_for_long(path: Path) -> LedgerError:
+    return LedgerError(
         f"Expected to empty the write-ahead log of {path}, found somebody reading in it for long.",
         hint="Nothing leads to her any more, but old bytes are on the disk: say it again when the reader is done.",
     )
-
-
-def _holds(path: Path, names: frozenset[str]) -> bool:
-    sought = [name.encode() for name in names if name]
-    longest, tail = max(map(len, sought)), b""
-    with open(path, "rb") as file:
-        while block := file.read(1 << 22):
-            if any(name in tail + block for name in sought):
-                return True
-            tail = block[-longest:]
-    return False

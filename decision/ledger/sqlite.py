@@ -202,6 +202,10 @@ class SqliteLedger:
         """Close this thread's connection and those of threads that have ended."""
         self._connections.close()
 
+    def rehearse(self, patience: float) -> None:
+        """See `Ledger.rehearse`."""
+        self._connections.rehearse(patience)
+
     def tidy(self) -> None:
         """See `Ledger.tidy`."""
         self._connections.tidy()
@@ -564,10 +568,10 @@ class SqliteLedger:
         """See `Ledger.owners`."""
         return inbox.owners(self._db, order_id)
 
-    def put_in_inbox(self, item: InboxItem) -> bool:
+    def put_in_inbox(self, *items: InboxItem) -> int:
         """See `Ledger.put_in_inbox`."""
         with self._transaction(patience=CALLERS_PATIENCE) as db:
-            return inbox.insert(db, item)
+            return inbox.insert(db, items)
 
     def inbox(self, *, order_id: str | None = None) -> list[InboxItem]:
         """See `Ledger.inbox`."""

@@ -170,6 +170,8 @@ class Feature:
     kind: str
 
 
+# What is done with orders of guests: left aside, or known by a keyed hash of their e-mail address.
+GUESTS = ("aside", "email")
 AGGREGATIONS = ("earliest", "latest", "sum")
 
 
@@ -249,6 +251,7 @@ class Programme:
     digest: str
     ranking: RankSettings = field(default_factory=RankSettings)
     retention: Retention = field(default_factory=Retention)
+    guests: str = "aside"
 
     def action(self, action_id: str) -> Action:
         """Return the action with this id. Raises `UnknownName` when the programme has none."""

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from decision.flow.observe import Receipt
 from decision.records import CONTROL, Decision, Reason
 from decision.watching.places import VARIABLE, Place
+from decision.watching.seen import Ranking
 
 M = TypeVar("M", Counter, Histogram)
 SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
@@ -74,6 +75,12 @@ class Metrics:
         self._propensity = Histogram(
             "encore_decision_propensity", "Chance that the chosen action had", buckets=CHANCES, registry=own
         )
+        self._rankings = _Children(
+            Counter("encore_ranking_calls", "Calls about a caller's own actions", ["call", "outcome"], registry=own)
+        )
+        self._ranking_propensity = Histogram(
+            "encore_ranking_propensity", "Chance that the ranked action had", buckets=CHANCES, registry=own
+        )
         self._shed = Counter("encore_http_requests_shed", "Requests turned away for want of capacity", registry=own)
         self._in_flight = Gauge(
             "encore_http_requests_in_flight", "Requests being worked on", multiprocess_mode="sum", registry=own
@@ -121,6 +128,12 @@ class Metrics:
                 self._events[name, outcome].inc(number)
         if receipt.duplicates:
             self._event_repeats.inc(receipt.duplicates)
+
+    def ranked(self, ranking: Ranking) -> None:
+        """Count a call about a caller's own actions."""
+        self._rankings[ranking.call, ranking.outcome].inc()
+        if ranking.propensity is not None:
+            self._ranking_propensity.observe(ranking.propensity)
 
     def text(self, accept: str, others: Sequence[Collector] = ()) -> tuple[bytes, str]:
         """Return what all processes have counted, with what `others` know, and its type, in a form that is accepted."""

@@ -83,5 +83,7 @@ class Watched:
                 self._metrics.repeated()
             else:
                 self._metrics.decided(seen.decision)
+        if seen.ranking is not None:
+            self._metrics.ranked(seen.ranking)
         for receipt in seen.receipts:
             self._metrics.observed(receipt)

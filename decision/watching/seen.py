@@ -18,6 +18,19 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", re.ASCII)
 _TRACE = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", re.ASCII)
 
 
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What a call about a caller's own actions came to: `call` is rank, reward or activate.
+
+    `outcome` is made, repeated or fallback of a ranking; taken or unknown of what was told of one. `propensity` is the
+    chance that the action to take had, of a ranking that was made.
+    """
+
+    call: str
+    outcome: str
+    propensity: float | None = None
+
+
 @dataclass(slots=True)
 class Seen:
     """What is known of a request beside its status and time.
@@ -34,6 +47,7 @@ class Seen:
     repeated: bool = False
     fault: Exception | None = None
     receipts: tuple[Receipt, ...] = ()
+    ranking: Ranking | None = None
     shed: bool = False
 
     @classmethod

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,10 @@ from decision.wiring import Home, utc_now
 @click.option("--mlflow-port", default=5000, show_default=True, help="First port to try for MLflow.")
 @click.option("--set-up-only", is_flag=True, help="Create the shop and its policy, start nothing.")
 def demo(folder: Path, port: int, mlflow_port: int, set_up_only: bool) -> None:
-    """Create a simulated shop if there is none, then run service, learner and MLflow until Ctrl-C."""
+    """Create a simulated shop if there is none, then run service, learner and MLflow until Ctrl-C.
+
+    With endpoints of `encore webhooks add` it runs their sender, too.
+    """
     from experiments.demo.history import is_ready, set_up
 
     home = Home(folder)
@@ -60,6 +64,8 @@ def run(home: Home, port: int, mlflow_port: int) -> None:
             processes.start("mlflow", mlflow_server.command("127.0.0.1", mlflow_port), mlflow_server.environment())
             processes.start("service", [*encore, "serve", "--port", str(port)], environment)
             processes.start("learner", [*encore, "learn"], environment)
+            if _tells_others(home):
+                processes.start("webhooks", [*encore, "webhooks", "send"], environment)
             processes.wait_for("service", f"{base}/readyz", seconds=60.0)
             processes.wait_for("mlflow", f"{pages}/health", seconds=120.0)
             click.echo(_where(home, base, pages, key))
@@ -69,6 +75,12 @@ def run(home: Home, port: int, mlflow_port: int) -> None:
                 time.sleep(0.5)
     except KeyboardInterrupt:
         click.echo("\nStopped. The data are kept; `make run` goes on from here.")
+
+
+def _tells_others(home: Home) -> bool:
+    """Return whether other systems are to be told: a sender for nobody would only take memory."""
+    with closing(home.ledger()) as ledger:
+        return any(not endpoint.stopped for endpoint in ledger.outbox.endpoints())
 
 
 def _interrupt(number: int, frame: Any) -> None:

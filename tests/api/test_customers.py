@@ -2,14 +2,22 @@
 
 from flask.testing import FlaskClient
 
+from decision.flow.deliver import collect
+from decision.stages.delivery import Endpoint
 from decision.wiring import Shop
 from tests.api.test_api_decisions import question
+from tests.support import NOW
 
 
 def test_export_then_forget(client: FlaskClient, shop: Shop) -> None:
-    assert client.post("/v1/decisions", json=question(decision_id="d-1", customer_id="anna-unique")).status_code == 200
+    endpoint = Endpoint("mailer", "https://localhost/x", ("email",), NOW)
+    shop.ledger.outbox.add(endpoint, actor="tester")
+    asked = question(decision_id="d-1", customer_id="anna-unique", trigger="return", consent={"email": True})
+    assert client.post("/v1/decisions", json=asked).get_json()["action"]["channel"] == "email"
+    collect(endpoint, ledger=shop.ledger, now=NOW)
     held = client.get("/v1/customers/anna-unique/export")
     assert [d["decision_id"] for d in held.get_json()["decisions"]] == ["d-1"]
+    assert [(one["endpoint"], one["state"]) for one in held.get_json()["deliveries"]] == [("mailer", "waiting")]
     done = client.delete("/v1/customers/anna-unique")
     assert (done.status_code, done.get_json()) == (200, {"decisions": 1, "events": 0})
     assert client.get("/v1/customers/anna-unique/export").status_code == 404

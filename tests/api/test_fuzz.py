@@ -33,6 +33,7 @@ CONFIG = {"checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "
 # Calls that are refused, and rules that can't be worked out for what was sent, are counted too.
 FORESEEN = {
     "segment_rejected",
+    "segment_inbox_full",
     "rule_failed",
     "shopify_unsigned",
     "woocommerce_unsigned",

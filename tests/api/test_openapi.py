@@ -1,5 +1,6 @@
 """The description of the service is valid, and true."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -8,8 +9,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from decision.api.event_catalogue import EVENTS, EXAMPLES
+from decision.api.webhook import DECISION_MADE, TEST, message_of, trial_message
 from decision.stages.events import NAMES
+from decision.stages.signing import Secret, headers
+from tests import support
 from tests.api.test_api_decisions import ask, question
+from tests.support import NOW
 
 
 @pytest.fixture
@@ -140,6 +145,25 @@ def test_an_event_is_refused_without_what_is_said_to_be_required(
         sent = {key: value for key, value in given.items() if key in required and key != left_out}
         event = {"event": name, "customer_id": "c-1", "timestamp": "2026-03-04T10:00:00Z", "properties": sent}
         assert client.post("/v1/events", json=event).status_code == (422 if left_out else 200)
+
+
+def test_what_other_systems_are_told_is_as_described(client: FlaskClient, api: dict[str, Any]) -> None:
+    decision = support.decided("discount@email", store="hamburg")
+    bodies = {
+        DECISION_MADE: message_of(decision, support.programme()),
+        TEST: trial_message(NOW),
+    }
+    signed = headers((Secret(b"x" * 32, None),), message_id="m", at=NOW, body=b"")
+    assert set(api["webhooks"]) == set(bodies)
+    for name, body in bodies.items():
+        call = api["webhooks"][name]["post"]
+        content = call["requestBody"]["content"]["application/json"]
+        check(api, content["schema"], json.loads(body))
+        check(api, content["schema"], content["example"])
+        told, example = json.loads(body), content["example"]
+        assert (set(told), set(told["data"] or ())) == (set(example), set(example["data"] or ())), "every field"
+        assert {parameter["name"] for parameter in call["parameters"]} == set(signed)
+        assert name in client.get("/docs").text
 
 
 def answers(client: FlaskClient) -> Iterator[tuple[str, str, Any]]:

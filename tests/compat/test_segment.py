@@ -11,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from segment.analytics import Client
 
-from decision.api.compat.segment import SegmentMessage, corrected
 from decision.api.compat.segment_names import NAMES
+from decision.api.compat.segment_reading import SegmentMessage, corrected
+from decision.ledger import inbox
 from decision.ledger.sqlite import SqliteLedger
 from decision.stages import events
-from decision.wiring import Home
+from decision.wiring import Home, Shop
+from tests import support
+from tests.api.test_cli import encore
 from tests.api.test_real_server import Server, serving
 from tests.support import NOW
 
@@ -25,8 +28,6 @@ CONSENT = (events.SUBSCRIBED, events.UNSUBSCRIBED)
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    from tests import support
-
     home = Home(tmp_path_factory.mktemp("segment"))
     home.programme_path.write_text(support.PROGRAMME)
     return home
@@ -134,11 +135,77 @@ def test_why_an_event_was_refused(server: Server) -> None:
     assert "Order Completed" in answer["rejected"][0]["detail"]
 
 
+def test_what_was_refused_is_found_again_and_can_be_tried_again(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.programme_path.write_text(support.PROGRAMME)
+    shop = Shop(home)
+    client = support.client_of(shop)
+    now = datetime.now(UTC)
+    slow = now - timedelta(hours=5)
+    order = {"order_id": "o-1", "revenue": "9.00", "currency": "USD", "affiliation": "hamburg"}
+    call = {"type": "track", "event": "Order Completed", "userId": "anna", "messageId": "m-1", "properties": order}
+    batch = [
+        call | {"timestamp": slow.isoformat(), "context": {"ip": "203.0.113.9"}},
+        {"type": "identify", "userId": "anna", "traits": {"consent": {"pigeon": True}, "email": "anna@example.com"}},
+        {"type": "track", "event": "Product Viewed", "userId": ["wrong"]},
+        {
+            "type": "track",
+            "event": "Product Viewed",
+            "userId": "anna",
+            "properties": {"note": "x" * 40_000},
+            "messageId": 1,
+        },
+        7,
+        {"type": "track", "event": "Product Viewed", "userId": "anna"},
+    ]
+    answer = client.post("/v1/batch", json={"batch": batch, "sentAt": slow.isoformat()}).get_json()
+    assert (answer["success"], answer["accepted"], len(answer["rejected"])) == (True, 1, 5)
+    items = shop.ledger.inbox()
+    assert [(item.source, item.topic, item.customer_id) for item in items] == [
+        ("segment", "Order Completed", "anna"),
+        ("segment", "identify", "anna"),
+        ("segment", "Product Viewed", None),
+        ("segment", "Product Viewed", "anna"),
+        ("segment", "", None),
+    ]
+    kept = "".join(item.body for item in items)
+    assert "203.0.113.9" not in kept
+    assert "anna@example.com" not in kept
+    assert items[3].body == "", "longer than any call of Segment's"
+    assert "programme's currency EUR" in encore(home, "inbox", "list").output
+    home.programme_path.write_text(home.programme_path.read_text().replace('"EUR"', '"USD"', 1))
+    assert "Used 1 of 5 items." in encore(home, "inbox", "retry").output
+    (bought,) = (
+        one
+        for one in shop.ledger.outcomes_of("anna", start=NOW, end=now + timedelta(days=1))
+        if one.name == "Order Completed"
+    )
+    assert abs(bought.occurred_at - now) < timedelta(minutes=5), "its time was put right when it came"
+    assert bought.message_id == "m-1"
+    shop.close()
+
+
+def test_a_full_inbox_is_counted_and_no_reason_to_come_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(inbox.SHARES, "segment", 1)
+    home = Home(tmp_path)
+    home.programme_path.write_text(support.PROGRAMME)
+    shop = Shop(home)
+    client = support.client_of(shop)
+    for name in ("Ordr Completed", "Ordr Cancelled"):
+        call = {"type": "track", "event": name, "userId": "c"}
+        assert len(client.post("/v1/track", json=call).get_json()["rejected"]) == 1
+    assert [item.topic for item in shop.ledger.inbox()] == ["Ordr Completed"]
+    assert (shop.faults["segment_inbox_full"], shop.faults["segment_rejected"]) == (1, 2)
+    shop.close()
+
+
 def test_a_wrong_clock_is_put_right() -> None:
     slow = timedelta(days=400)
     message = SegmentMessage(timestamp=NOW - slow - timedelta(minutes=5))
     assert corrected(message, NOW - slow, received_at=NOW) == NOW - timedelta(minutes=5)
     assert corrected(message, None, received_at=NOW) == message.timestamp
+    last = SegmentMessage(timestamp=datetime.max.replace(tzinfo=UTC))
+    assert corrected(last, datetime.min.replace(tzinfo=UTC), received_at=NOW) == last.timestamp
     assert corrected(SegmentMessage(), NOW - slow, received_at=NOW) == NOW
 
 

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from shopify_app import ShopifyApp
 
 from decision.api.app import create_app
+from decision.api.compat.payload import guest_id
 from decision.api.compat.shopify_reading import PRIVACY
 from decision.ledger.base import InboxItem
 from decision.wiring import Home, Shop
@@ -97,7 +98,20 @@ def test_an_order_counts_when_it_is_paid(platform: FlaskClient, shop: Shop, stat
 )
 def test_what_is_left_aside_says_why(platform: FlaskClient, shop: Shop, changes: dict[str, Any], reason: str) -> None:
     assert reason in deliver(platform, "orders/create", shopify_order(**changes))["ignored"]
-    assert (shop.ledger.counts()["outcomes"], shop.ledger.inbox()) == (0, [])
+    assert shop.ledger.counts()["outcomes"] == 0
+    # That guests' orders are left aside a person is told once.
+    assert [(item.topic, item.body) for item in shop.ledger.inbox()] == [("notice", "")] * ("gues" in reason)
+
+
+def test_a_guest_may_be_known_by_a_hash_of_her_address(platform: FlaskClient, shop: Shop, home: Home) -> None:
+    text = home.programme_path.read_text().replace('salt = "pepper"', 'salt = "pepper"\nguests = "email"', 1)
+    home.programme_path.write_text(text)
+    shop.refresh()
+    deliver(platform, "orders/create", shopify_order(customer=None))
+    deliver(platform, "refunds/create", shopify_refund())
+    hers = guest_id("anna@example.com", salt="pepper")
+    known = shop.ledger.customer(hers)
+    assert (known.orders, known.returns, hers[:6]) == (1, 1, "guest-")
 
 
 def test_a_guest_may_carry_the_id_of_the_decision(platform: FlaskClient, shop: Shop) -> None:

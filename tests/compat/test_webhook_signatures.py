@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from decision.api.app import create_app
 from decision.api.compat.shopify_reading import PRIVACY
 from decision.api.compat.signature import is_signed, secrets_of
-from decision.api.compat.webhooks import BODY_LIMIT, SOURCES
+from decision.api.compat.sources import SOURCES
+from decision.api.compat.webhooks import BODY_LIMIT
 from decision.errors import InvalidInput, LedgerError
 from decision.flow.receive import Delivery, Reading
 from decision.wiring import Shop

@@ -32,10 +32,11 @@ from decision.event import Event
 from decision.flow.observe import outcome_of
 from decision.ledger.base import Promotion
 from decision.records import Group, RewardStatus
+from decision.stages.delivery import Endpoint
 from decision.stages.groups import assign
 from decision.wiring import Home, Shop, utc_now
 from experiments.demo import history
-from experiments.demo.commands import _where
+from experiments.demo.commands import _tells_others, _where
 from experiments.demo.key import own_key
 from experiments.shop import PROGRAMME
 from tests import support
@@ -315,6 +316,23 @@ def test_ctrl_c_sigterm_and_a_closed_terminal_stop_everything_that_was_started(
     assert members(running.started) == set()
     assert time.monotonic() - began < 12.0
     assert {path.name for path in (home.root / "logs").iterdir()} == {"mlflow.log", "service.log", "learner.log"}
+
+
+@pytest.fixture
+def _endpoint(home: Home) -> None:
+    home.ledger().outbox.add(Endpoint("mailer", "https://localhost:9/x", ("email",), NOW), actor="tester")
+
+
+@pytest.mark.usefixtures("_endpoint")
+def test_a_sender_runs_where_other_systems_are_to_be_told(home: Home, running: Demo) -> None:
+    running.is_up()
+    commands = [Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in running.started]
+    assert [command[-3:-1] for command in commands if "webhooks" in command] == [["webhooks", "send"]]
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(timeout=20.0) == 0
+    assert members(running.started) == set()
+    home.ledger().outbox.stop("mailer", reason="by hand", actor="tester", now=NOW)
+    assert not _tells_others(home)
 
 
 def test_a_service_that_dies_ends_the_demo(running: Demo) -> None:

@@ -1,9 +1,11 @@
 """Forgetting one customer: her bytes are gone, all figures are the same."""
 
 import json
+import secrets
 import signal
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,31 @@ import pytest
 from click.testing import CliRunner, Result
 
 from decision.cli import main
+from decision.errors import Conflict
 from decision.flow.decide import decide
+from decision.flow.forget import UNDER_WAY, forget
 from decision.flow.sweep import sweep
+from decision.ledger import forget as forgetting
 from decision.ledger.sqlite import SqliteLedger
-from decision.records import Group
+from decision.records import Customer, Group
 from decision.serving import Serving
 from decision.stages.groups import is_held_out
 from decision.wiring import Home
-from tests.support import DAY, NOW, PROGRAMME, asked, bought, budget, micros, only, order, outcome, programme, refunded
+from tests.support import (
+    DAY,
+    NOW,
+    PROGRAMME,
+    asked,
+    bought,
+    budget,
+    decided,
+    micros,
+    only,
+    order,
+    outcome,
+    programme,
+    refunded,
+)
 
 HER = "anna.unique@example.org"
 
@@ -109,6 +128,42 @@ def test_she_may_come_back_as_somebody_new(home: Home) -> None:
     ledger = home.ledger()
     assert ledger.record_outcomes([bought(NOW, "o-new", customer_id=HER)], now=NOW) == 1
     assert ledger.customer(HER).orders == 1
+    ledger.close()
+
+
+def test_a_decision_under_way_has_seen_another_past(home: Home) -> None:
+    ledger = home.ledger()
+    seen = ledger.customer(HER).version
+    assert seen > 0
+    assert encore(home, "forget", HER).exit_code == 0
+    with pytest.raises(Conflict):
+        ledger.record_decision(decided(decision_id="late", customer_id=HER), [], seen_version=seen)
+    assert ledger.customer(HER) == Customer(HER)
+    ledger.close()
+
+
+def test_a_first_decision_under_way_is_looked_for_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """She had events and no decision: what was decided from them is written just after she was forgotten."""
+    monkeypatch.setattr(forgetting, "_rebuild", lambda *_: pytest.fail("rebuilt"))
+    ledger = home.ledger()
+    new = "new.unique@example.org"
+    ledger.record_outcomes([bought(NOW, "o-of-new", customer_id=new)], now=NOW)
+    waited: list[float] = []
+
+    def meanwhile(seconds: float) -> None:
+        waited.append(seconds)
+        ledger.record_decision(decided(decision_id="late", customer_id=new), [], seen_version=0)
+
+    names = (secrets.token_hex(16) for _ in count())
+    done = forget(
+        home.ledger_path, new, programme=programme(), names=names.__next__, actor="tester", now=NOW, wait=meanwhile
+    )
+    assert (done.decisions, done.events, waited) == (1, 1, [UNDER_WAY])
+    assert forgetting.scrub(home.ledger_path, done)
+    assert not holds(home, new)
+    assert ledger.decision("late") is None
+    again = [act.detail for act in ledger.acts() if act.act == "customer forgotten"]
+    assert again == [{"decisions": 0, "events": 1}, {"decisions": 1, "events": 0}]
     ledger.close()
 
 

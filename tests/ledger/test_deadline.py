@@ -47,6 +47,15 @@ def taken(ledger: SqliteLedger) -> Used:
     return ledger.used([PIECE.budget_key]).get(PIECE.budget_key, Used())
 
 
+def test_the_rehearsal_of_a_write_gives_up_in_time_where_another_program_holds_the_ledger(ledger: SqliteLedger) -> None:
+    with closing(sqlite3.connect(ledger.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DeadlinePassed):
+            ledger.rehearse(SOON)
+        other.execute("ROLLBACK")
+    ledger.rehearse(AGES)
+
+
 def until(true: Callable[[], bool]) -> None:
     end = time.monotonic() + AGES
     while not true():

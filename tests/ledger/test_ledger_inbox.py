@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from decision.errors import LedgerError, NotFound
+from decision.errors import InboxFull, LedgerError, NotFound
 from decision.ledger import inbox
 from decision.ledger.base import Act, InboxItem, Ledger
 from tests.support import NOW, bought, outcome, refunded
@@ -51,6 +51,18 @@ def test_a_full_inbox_refuses_so_that_the_sender_comes_again(ledger: Ledger, mon
     assert not ledger.put_in_inbox(replace(ITEM, body="1")), "what is there already needs no room"
     with pytest.raises(LedgerError, match="inbox"):
         ledger.put_in_inbox(replace(ITEM, body="3"))
+
+
+def test_one_source_leaves_room_for_the_others(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(inbox.SHARES, "segment", 2)
+    calls = [replace(ITEM, source="segment", body=body, order_id=None) for body in "123"]
+    with pytest.raises(InboxFull, match="fewer than 2"):
+        ledger.put_in_inbox(*calls)
+    assert ledger.inbox() == [], "all of a batch or nothing of it"
+    assert ledger.put_in_inbox(*calls[:2], calls[0]) == 2
+    with pytest.raises(InboxFull):
+        ledger.put_in_inbox(calls[2])
+    assert ledger.put_in_inbox(ITEM) == 1
 
 
 def test_whose_an_order_is(ledger: Ledger) -> None:

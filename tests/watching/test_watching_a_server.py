@@ -10,19 +10,24 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open_metrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from decision.ledger.ranks import SqliteRanks
 from decision.stages.keys import Role
 from decision.watching.places import folder_of
-from decision.wiring import Home
+from decision.wiring import Home, Shop
 from tests import support
 from tests.api.test_real_server import SECONDS, Server, promoted, question, serving
+from tests.compat.deliveries import SECRETS as SECRETS_OF_SHOPS
+from tests.compat.deliveries import gmt, woo_order, woocommerce
 from tests.support import NOW, PROGRAMME
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
@@ -143,6 +148,59 @@ def test_every_process_gives_the_sum_of_all(home: Home) -> None:
         accepted = asked(server, "/metrics", Accept=OPEN_METRICS)
         assert accepted[2]["content-type"].startswith("application/openmetrics-text")
         assert {family.name for family in parse_open_metrics(accepted[1])} >= {"encore_decisions", "encore_policy_info"}
+
+
+def test_webhooks_and_rankings_are_counted(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENCORE_WOOCOMMERCE_SECRET", SECRETS_OF_SHOPS["woocommerce"])
+    now = datetime.now(UTC)
+    with serving(home) as server:
+
+        def deliver(topic: str, order: Any) -> None:
+            sent = woocommerce(topic, order)
+            url = f"http://127.0.0.1:{server.port}/v1/webhooks/woocommerce"
+            headers = {**sent["headers"], "Content-Type": sent["content_type"]}
+            with urlopen(Request(url, sent["data"], headers), timeout=SECONDS) as response:
+                assert response.status == 200
+
+        paid = woo_order(date_created_gmt=gmt(now), date_modified_gmt=gmt(now), coupon_lines=[])
+        for _ in range(2):
+            deliver("order.updated", paid)
+        deliver("order.updated", paid | {"id": 2, "currency": "USD"})
+        deliver("order.updated", {"id": 3})
+        deliver("order.deleted", {"id": paid["id"]})
+        rank = {"eventId": "e-1", "actions": [{"id": "tea", "features": []}, {"id": "coffee", "features": []}]}
+        chances = []
+        for _ in range(3):
+            status, text, _ = asked(server, "/personalizer/v1.0/rank", rank)
+            assert status == 201
+            chances.append({one["id"]: one["probability"] for one in json.loads(text)["ranking"]})
+        chosen = json.loads(text)["rewardActionId"]
+        for event in ("e-1", "nobody"):
+            assert asked(server, f"/personalizer/v1.0/events/{event}/reward", {"value": 1.0})[0] == 204
+        figures = scraped(server)
+    assert total(figures, "encore_events_total", event="Order Completed", outcome="taken") == 2
+    assert total(figures, "encore_events_total", event="Order Completed", outcome="rejected") == 1
+    assert total(figures, "encore_events_total", event="unknown", outcome="rejected") == 1
+    assert total(figures, "encore_events_total", event="Order Cancelled", outcome="taken") == 1
+    assert total(figures, "encore_event_repeats_total") == 1
+    calls = {
+        (dict(labels)["call"], dict(labels)["outcome"]): value
+        for (name, labels), value in figures.items()
+        if name == "encore_ranking_calls_total"
+    }
+    assert calls == {("rank", "made"): 1, ("rank", "repeated"): 2, ("reward", "taken"): 1, ("reward", "unknown"): 1}
+    assert total(figures, "encore_ranking_propensity_sum") == pytest.approx(chances[0][chosen])
+    assert total(figures, "encore_ranking_propensity_count") == 1
+
+
+def test_a_ranking_that_a_fault_prevented_is_counted(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = Shop(home)
+    client = support.client_of(shop)
+    monkeypatch.setattr(SqliteRanks, "event", lambda *_: 1 / 0)
+    body = {"eventId": "e-1", "actions": [{"id": "tea", "features": []}]}
+    assert client.post("/personalizer/v1.0/rank", json=body).status_code == 201
+    assert 'encore_ranking_calls_total{call="rank",outcome="fallback"} 1.0' in client.get("/metrics").text
+    shop.close()
 
 
 def test_what_a_killed_process_counted_stays_counted(home: Home) -> None:

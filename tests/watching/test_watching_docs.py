@@ -18,6 +18,7 @@ from decision.ledger.sqlite import SqliteLedger
 from decision.records import Reason, Rejection
 from decision.watching.from_ledger import FromLedger
 from decision.watching.metrics import Metrics
+from decision.watching.seen import Ranking
 from decision.wiring import LEARNERS_ROUND
 from tests.support import DAY, NOW, bought, decided, programme
 
@@ -39,6 +40,7 @@ def everything(ledger: SqliteLedger) -> dict[str, set[str]]:
     metrics.fell_back(ValueError())
     metrics.survived("ValueError")
     metrics.observed(Receipt(1, 1, (), {"Order Completed": 2}, {"unknown": 1}))
+    metrics.ranked(Ranking("rank", "made", 0.5))
     ledger.record_outcomes([bought(NOW - DAY)], now=NOW - DAY)
     ledger.record_promotion(Promotion("v1", "promote", "better", (), NOW))
     ledger.record_posterior(PosteriorRecord("v1", 0, NOW - 90 * DAY, 3, b"x"))
@@ -93,7 +95,7 @@ def test_the_page_lists_every_metric_and_no_other(known: dict[str, set[str]]) ->
 
 def test_the_page_points_to_what_is_there() -> None:
     targets = re.findall(r"\]\(([^)]+)\)", PAGE)
-    assert len(targets) == 2
+    assert len(targets) == 3
     for target in targets:
         assert (DOCS / target).is_file()
     (scrape,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hmac
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,11 @@ Id = int | str
 # What an order may carry to say which customer it is of, in the words of the decision.
 CUSTOMER_ATTRIBUTE = "encore_customer_id"
 LONGEST_ID = 100
+# What is said of guests' orders, and told to a person once.
+OF_A_GUEST = "An order of a guest: nobody knows whose it is."
+GUESTS_ASIDE = (
+    f'Orders of guests are left aside. Put {CUSTOMER_ATTRIBUTE} on them, or say guests = "email" under [programme].'
+)
 # Numbers are kept as they were written, and never become binary floats.
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -39,6 +45,11 @@ def amount_of(micros: int) -> str:
     return str(Decimal(micros) / MICROS)
 
 
+def guest_id(email: str, *, salt: str) -> str:
+    """Return the customer id of who has no account: a hash of her address that only the shop's salt can repeat."""
+    return f"guest-{hmac.digest(salt.encode(), email.strip().lower().encode(), 'sha256').hex()}"
+
+
 def in_utc(moment: datetime) -> datetime:
     """Return a time in UTC; one without its offset is in UTC already, as in fields that end in `_gmt`.
 
@@ -52,9 +63,9 @@ def in_utc(moment: datetime) -> datetime:
         raise InvalidInput(f"Expected a time, found {moment.isoformat()}.", hint="Is the clock set?") from None
 
 
-def keeper(*shapes: type[msgspec.Struct], also: Iterable[str] = ()) -> Callable[[bytes], str]:
+def keeper(*shapes: type[msgspec.Struct]) -> Callable[[bytes], str]:
     """Return what cuts a body down to the fields that are read: names, addresses and e-mails are not kept."""
-    names = frozenset(field.encode_name for shape in shapes for field in msgspec.structs.fields(shape)) | set(also)
+    names = frozenset(field.encode_name for shape in shapes for field in msgspec.structs.fields(shape)) - {"email"}
 
     def cut(value: Any) -> Any:
         if isinstance(value, dict):

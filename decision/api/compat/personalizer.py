@@ -22,6 +22,7 @@ from decision.flow.rank import RankRequest, rank
 from decision.ids import new_decision_id
 from decision.stages.keys import Role
 from decision.stages.ranking import RankAction, Told, facts
+from decision.watching.seen import Ranking, seen_in
 from decision.wiring import Shop, utc_now
 
 log = logging.getLogger("encore")
@@ -156,7 +157,12 @@ def ranked(asked: RankRequest, shop: Shop, *, now: datetime) -> RankAnswer:
         # The caller never waits on us: what would be done without Encore is always right to do.
         shop.count_fault(type(fault).__name__)
         log.exception("event answered the baseline after a fault")
+        seen_in(request.environ).ranking = Ranking("rank", "fallback")
         return _baseline(asked)
+    made = event.ranked_at == now
+    seen_in(request.environ).ranking = Ranking(
+        "rank", "made" if made else "repeated", event.probabilities[event.chosen] if made else None
+    )
     ranking = tuple(RankedAction(action_id, chance) for action_id, chance in event.ranking)
     return RankAnswer(ranking, event.event_id, event.actions[event.chosen].action_id)
 
@@ -173,7 +179,10 @@ def _told(shop: Shop, event_id: str, told: Told) -> Response:
             f"Expected an event id of at most {LONGEST_EVENT_ID} characters, found {len(event_id)}.",
             hint="It is the eventId of a Rank call.",
         )
-    if not shop.ledger.ranks.tell(event_id, told):
+    known = shop.ledger.ranks.tell(event_id, told)
+    call = "activate" if told.value is None else "reward"
+    seen_in(request.environ).ranking = Ranking(call, "taken" if known else "unknown")
+    if not known:
         # An event that a fault answered is not known either, and its caller has done nothing wrong.
         shop.count_fault("personalizer_unknown_event")
     return Response(status=204)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,33 +13,19 @@ from flask import Blueprint, Response, abort, request
 
 from decision.api import parsing
 from decision.api.auth import open_to
-from decision.api.compat import segment_names
+from decision.api.compat.segment_reading import Call
 from decision.api.problem import answer
 from decision.api.schemas import RejectedEvent
-from decision.errors import InvalidInput
+from decision.errors import InboxFull, InvalidInput
 from decision.event import Event
 from decision.flow.observe import observe
-from decision.stages.events import SUBSCRIBED, UNSUBSCRIBED
+from decision.ledger.base import InboxItem
 from decision.stages.keys import Role
 from decision.watching.seen import seen_in
 from decision.wiring import Shop, utc_now
 
 # Segment's own limit of a batch is 500 KB.
 BODY_LIMIT = 512 * 1024
-
-
-class SegmentMessage(msgspec.Struct, frozen=True, rename="camel"):
-    """A call of a Segment client; what is not named here is left aside."""
-
-    type: str = ""
-    event: str | None = None
-    user_id: str | int | None = None
-    anonymous_id: str | int | None = None
-    message_id: str | None = None
-    timestamp: datetime | None = None
-    sent_at: datetime | None = None
-    properties: dict[str, Any] | None = None
-    traits: dict[str, Any] | None = None
 
 
 class SegmentBatch(msgspec.Struct, frozen=True, rename="camel"):
@@ -68,13 +54,13 @@ class _Parcel(msgspec.Struct, frozen=True, rename="camel"):
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """An event, or why there is none, and the place of the call it came from."""
+    """An event, or why there is none, with the call it came from and its place."""
 
     place: int
     event: Event | InvalidInput
+    call: Call
 
 
-_one = msgspec.json.Decoder(SegmentMessage)
 _many = msgspec.json.Decoder(_Parcel)
 
 
@@ -129,13 +115,13 @@ def _receive(
     told: list[_Told] = []
     ignored = 0
     for place, raw in enumerate(calls):
+        call = Call(raw, kind, sent_at, now)
         try:
-            message = parsing.decode(raw, _one, root=root.format(place))
-            events = _events(message, message.type or kind, at=corrected(message, sent_at, received_at=now))
+            events = call.events(root=root.format(place))
             ignored += not events
-            told += [_Told(place, event) for event in events]
+            told += [_Told(place, event, call) for event in events]
         except InvalidInput as error:
-            told.append(_Told(place, error))
+            told.append(_Told(place, error, call))
     receipt = observe(
         [one.event for one in told],
         programme=shop.serving.programme,
@@ -144,10 +130,9 @@ def _receive(
         pointers=[root.format(one.place) for one in told],
     )
     seen_in(request.environ).observed(receipt)
-    if receipt.rejected:
-        # Clients drop what is answered 200: what was wrong must show somewhere else too.
-        for _ in receipt.rejected:
-            shop.count_fault("segment_rejected")
+    _keep(shop, {told[n].place: told[n].call.inbox_item(str(error)) for n, error in receipt.rejected})
+    for _ in receipt.rejected:
+        shop.count_fault("segment_rejected")
     rejected = tuple(
         RejectedEvent(told[n].place, str(error), error.pointer or root.format(told[n].place))
         for n, error in receipt.rejected
@@ -155,39 +140,12 @@ def _receive(
     return SegmentReceipt(True, receipt.accepted, receipt.duplicates, ignored, rejected)
 
 
-def corrected(message: SegmentMessage, sent_at: datetime | None, *, received_at: datetime) -> datetime:
-    """Return when a call happened by our clock: its age by the sender's clock, before it was received.
-
-    Without a time of sending, the timestamp is believed; without a timestamp, it happened now.
-    """
-    happened, sent = message.timestamp, message.sent_at or sent_at
-    if happened is None:
-        return received_at
-    if sent is None or happened.tzinfo is None or sent.tzinfo is None:
-        return happened
-    return received_at - (sent - happened)
-
-
-def _events(message: SegmentMessage, kind: str, *, at: datetime) -> list[Event]:
-    customer = message.user_id if message.user_id not in (None, "") else message.anonymous_id
-    customer_id = "" if customer is None else str(customer)
-    if kind == "track":
-        name = message.event or ""
-        facts = segment_names.properties_of(name, message.properties or {})
-        return [Event(segment_names.name_of(name), customer_id, at, facts, message.message_id)]
-    if kind in ("page", "screen"):
-        return [Event("Page Viewed", customer_id, at, dict(message.properties or {}), message.message_id)]
-    consent = (message.traits or {}).get("consent") if kind == "identify" else None
-    if not isinstance(consent, dict):
-        return []
-    return [
-        Event(
-            SUBSCRIBED if given else UNSUBSCRIBED,
-            customer_id,
-            at,
-            {"channel": channel},
-            f"{message.message_id}:{channel}" if message.message_id else None,
-        )
-        for channel, given in consent.items()
-        if isinstance(given, bool)
-    ]
+def _keep(shop: Shop, items: Mapping[int, InboxItem]) -> None:
+    """Keep the calls that were rejected: clients drop what is answered 200."""
+    if not items:
+        return
+    try:
+        shop.ledger.put_in_inbox(*items.values())
+    except InboxFull:
+        # Sent again it would be no better: it is counted, and the client goes on.
+        shop.count_fault("segment_inbox_full")

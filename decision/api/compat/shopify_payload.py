@@ -98,6 +98,8 @@ class ShopifyOrder(Struct, frozen=True):
     total_line_items_price: Decimal | None = None
     total_line_items_price_set: MoneySet | None = None
     customer: Person | None = None
+    # Read where the programme knows guests by it, and never kept.
+    email: str | None = None
     discount_codes: list[DiscountCode] | None = None
     note_attributes: list[Note] | None = None
     refunds: list[ShopifyRefund] | None = None

@@ -12,7 +12,16 @@ from datetime import datetime
 import msgspec
 
 from decision.api import parsing
-from decision.api.compat.payload import CUSTOMER_ATTRIBUTE, amount_of, in_utc, keeper, text_of
+from decision.api.compat.payload import (
+    CUSTOMER_ATTRIBUTE,
+    GUESTS_ASIDE,
+    OF_A_GUEST,
+    amount_of,
+    guest_id,
+    in_utc,
+    keeper,
+    text_of,
+)
 from decision.api.compat.shopify_payload import (
     Adjustment,
     DiscountCode,
@@ -62,7 +71,7 @@ def read(delivery: Delivery, programme: Programme) -> Reading:
         return _of_privacy(parsing.decode(delivery.body, _privacy), topic)
     if topic.startswith("orders/"):
         order = parsing.decode(delivery.body, _order)
-        return _of_order(order, programme, store=programme.store_at(delivery.sender))
+        return _of_order(order, programme, delivery)
     if topic.startswith("refunds/"):
         refund = parsing.decode(delivery.body, _refund)
         return _of_refund(refund, programme, store=programme.store_at(delivery.sender))
@@ -81,25 +90,27 @@ SHOPIFY = Source(
 )
 
 
-def _of_order(order: ShopifyOrder, programme: Programme, *, store: str | None) -> Reading:
+def _of_order(order: ShopifyOrder, programme: Programme, delivery: Delivery) -> Reading:
     if order.test:
         return Reading(ignored="A test order.")
-    customer = _customer_of(order)
+    customer = _customer_of(order, programme) or delivery.customer_id
     if not customer:
-        return Reading(ignored="An order of a guest: nobody knows whose it is.")
+        return Reading(ignored=OF_A_GUEST, notice=GUESTS_ASIDE)
     return Reading(
-        tuple(_order_events(order, customer, programme, store)),
+        tuple(_order_events(order, customer, programme, programme.store_at(delivery.sender))),
         ignored="" if order.financial_status in PAID or order.cancelled_at else "Not paid for yet.",
         as_of=in_utc(order.updated_at or order.created_at),
     )
 
 
-def _customer_of(order: ShopifyOrder) -> str:
+def _customer_of(order: ShopifyOrder, programme: Programme) -> str:
     for note in order.note_attributes or ():
         if note.name == CUSTOMER_ATTRIBUTE and isinstance(note.value, str):
             return note.value
     known = order.customer
-    return "" if known is None or known.id is None else text_of(known.id, pointer="$.customer.id")
+    if known is not None and known.id is not None:
+        return text_of(known.id, pointer="$.customer.id")
+    return guest_id(order.email, salt=programme.salt) if programme.guests == "email" and order.email else ""
 
 
 def _order_events(order: ShopifyOrder, customer: str, programme: Programme, store: str | None) -> Iterator[Event]:

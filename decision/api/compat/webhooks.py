@@ -19,9 +19,9 @@ from decision.api.compat.signature import is_signed, secrets_of
 from decision.api.compat.woocommerce_reading import WOOCOMMERCE
 from decision.api.problem import answer, problem
 from decision.flow.receive import Delivery, DeliveryReceipt, Desk, Source
+from decision.watching.seen import seen_in
 from decision.wiring import Shop, utc_now
 
-SOURCES = {source.name: source for source in (SHOPIFY, WOOCOMMERCE)}
 BODY_LIMIT = 1024 * 1024
 LONGEST_HEADER = 200
 _PING = re.compile(rb"webhook_id=\d{1,20}")
@@ -58,7 +58,7 @@ def blueprint(shop: Shop) -> Blueprint:
 
 
 def _take(shop: Shop, source: Source, delivery: Delivery) -> Response:
-    desk = Desk(source, shop.serving.programme, shop.ledger, utc_now())
+    desk = Desk(source, shop.serving.programme, shop.ledger, utc_now(), seen_in(request.environ).observed)
     receipt = desk.take(delivery)
     if receipt.inbox:
         shop.count_fault(f"{source.name}_in_inbox")

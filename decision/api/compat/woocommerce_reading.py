@@ -16,7 +16,18 @@ import msgspec
 from msgspec import Struct
 
 from decision.api import parsing
-from decision.api.compat.payload import CUSTOMER_ATTRIBUTE, Id, amount_of, in_utc, keeper, micros_of, text_of
+from decision.api.compat.payload import (
+    CUSTOMER_ATTRIBUTE,
+    GUESTS_ASIDE,
+    OF_A_GUEST,
+    Id,
+    amount_of,
+    guest_id,
+    in_utc,
+    keeper,
+    micros_of,
+    text_of,
+)
 from decision.event import Event
 from decision.flow.receive import Delivery, Reading, Source
 from decision.programme.model import Programme
@@ -51,6 +62,12 @@ class WooMeta(Struct, frozen=True):
     value: Any = None
 
 
+class WooBilling(Struct, frozen=True):
+    """Who pays. Her address is read where the programme knows guests by it, and never kept."""
+
+    email: str | None = None
+
+
 class WooOrder(Struct, frozen=True):
     """An order. Fields that end in `_gmt` are in UTC without saying so."""
 
@@ -63,6 +80,7 @@ class WooOrder(Struct, frozen=True):
     date_paid_gmt: datetime | None = None
     discount_total: Decimal | None = None
     customer_id: Id | None = None
+    billing: WooBilling | None = None
     line_items: list[WooLine] | None = None
     coupon_lines: list[WooCoupon] | None = None
     refunds: list[WooRefund] | None = None
@@ -84,33 +102,36 @@ def read(delivery: Delivery, programme: Programme) -> Reading:
         task = f"The shop has deleted the customer {customer_id}: is Encore to forget her too?"
         return Reading(task=task, customer_id=customer_id)
     if delivery.topic == "order.deleted":
-        return Reading(ignored="A deleted order: shops tidy up, and what happened has happened.")
+        # All that its body says.
+        return Reading(deleted=text_of(parsing.decode(delivery.body, _gone).id, pointer="$.id"))
     if not delivery.topic.startswith("order."):
         return Reading(ignored="Nothing in this topic is of use.")
     order = parsing.decode(delivery.body, _order)
     store = programme.store_at(urlsplit(delivery.sender).hostname or delivery.sender)
-    return _of_order(order, store=store)
+    customer = _customer_of(order, programme) or delivery.customer_id
+    if not customer:
+        return Reading(ignored=OF_A_GUEST, notice=GUESTS_ASIDE)
+    return _of_order(order, customer, store=store)
 
 
 WOOCOMMERCE = Source("woocommerce", read, keeper(WooOrder, WooLine, WooCoupon, WooRefund, WooMeta))
 
 
-def _of_order(order: WooOrder, *, store: str | None) -> Reading:
-    customer = _customer_of(order)
-    if not customer:
-        return Reading(ignored="An order of a guest: nobody knows whose it is.")
+def _of_order(order: WooOrder, customer: str, *, store: str | None) -> Reading:
     events = tuple(_events(order, customer, store))
     as_of = in_utc(order.date_modified_gmt or order.date_created_gmt)
     return Reading(events, ignored="" if events else "Not paid for yet.", as_of=as_of)
 
 
-def _customer_of(order: WooOrder) -> str:
+def _customer_of(order: WooOrder, programme: Programme) -> str:
     for meta in order.meta_data or ():
         if meta.key == CUSTOMER_ATTRIBUTE and isinstance(meta.value, str):
             return meta.value
-    if order.customer_id is None or str(order.customer_id) == "0":
-        return ""
-    return text_of(order.customer_id, pointer="$.customer_id")
+    if order.customer_id is not None and str(order.customer_id) != "0":
+        return text_of(order.customer_id, pointer="$.customer_id")
+    if programme.guests == "email" and order.billing is not None and order.billing.email:
+        return guest_id(order.billing.email, salt=programme.salt)
+    return ""
 
 
 def _events(order: WooOrder, customer: str, store: str | None) -> Iterator[Event]:

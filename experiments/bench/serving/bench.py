@@ -32,10 +32,10 @@ class Bench:
         return Size(self.settings.workers, self.settings.threads)
 
     @contextmanager
-    def home(self) -> Iterator[tuple[Home, str]]:
-        """Yield the benchmark's home with an API key, until the block ends."""
+    def home(self, *, rules: bool = True) -> Iterator[tuple[Home, str]]:
+        """Yield the benchmark's home with an API key, until the block ends; see `write_home`."""
         with tempfile.TemporaryDirectory(dir=self.folder, prefix="home-") as temporary:
-            home = write_home(Path(temporary))
+            home = write_home(Path(temporary), rules=rules)
             with closing(home.ledger()) as ledger:
                 key = create_key("bench", role=Role.CHECKOUT, ledger=ledger, actor=system_user(), now=utc_now())
             yield home, key
@@ -62,4 +62,17 @@ def checked(decided: Sequence[Meter], *, home: Home, beside: Sequence[Meter] = (
         acknowledged=len(acknowledged),
         lost=lost,
         client_busy=max((each.busy for each in measured), default=0.0),
+    )
+
+
+def together(found: Sequence[Findings]) -> Findings:
+    """Return what went wrong in any of several measurements; their lines and claims are left out."""
+    errors: Counter[str] = Counter()
+    for each in found:
+        errors.update(each.errors)
+    return Findings(
+        errors=dict(errors),
+        acknowledged=sum(each.acknowledged for each in found),
+        lost=sum(each.lost for each in found),
+        client_busy=max((each.client_busy for each in found), default=0.0),
     )

@@ -1,4 +1,8 @@
-"""What a server needs: memory, time until it is ready, and room on disk where only the online part is installed."""
+"""What a server needs: memory, time until it is ready, and room on disk where only the online part is installed.
+
+A checkout node without extras serves a programme without CEL rules: of it the bars are asked. The extra `rules` is
+measured beside it, with the benchmark's whole programme.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,14 @@ import tempfile
 import venv
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from decision.errors import EncoreError
 from experiments.bench.peer_environment import CHECKOUT
-from experiments.bench.serving.bench import Bench, checked
+from experiments.bench.serving.bench import Bench, checked, together
 from experiments.bench.serving.measure import Meter
 from experiments.bench.serving.report import Bar, Claim, Findings
 from experiments.bench.serving.servers import encore, running
@@ -36,19 +41,43 @@ class InstallUnavailable(EncoreError):
     """The online part can't be installed here."""
 
 
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """An environment in which Encore is installed; `rules` says whether it can serve a programme that has any.
+
+    `asked` says whether the bars are for it, `megabytes` what it takes on disk, where that was measured.
+    """
+
+    name: str
+    python: Path
+    rules: bool
+    asked: bool = True
+    megabytes: float | None = None
+
+
 def footprint(bench: Bench, *, install: bool) -> Findings:
-    """Return memory after some load, the time of several starts, and with `install` the size of a fresh environment."""
+    """Return memory after some load, the time of several starts, and with `install` the size of fresh environments."""
     skipped: list[str] = ["the size of the install. It was not asked for."] * (not install)
     claims: list[Claim] = []
-    with bench.home() as (home, key), tempfile.TemporaryDirectory(dir=bench.folder) as temporary, ExitStack() as kept:
-        python = Path(sys.executable)
+    found: list[Findings] = []
+    with tempfile.TemporaryDirectory(dir=bench.folder) as temporary:
+        installs = [Installed("this environment", Path(sys.executable), rules=True)]
         if install:
             try:
-                python, added = _online_only(Path(temporary), bench)
-                claims.append(Claim.of(SECTION, "online install", [added / MB], unit="MB", bar=INSTALL_MB))
+                installs = _online_only(Path(temporary), bench)
             except InstallUnavailable as reason:
                 skipped.append(f"the size of the install. {reason}")
-        launch = encore(home, bench.size, python=str(python))
+        for each in installs:
+            of_it, more = _served(bench, each)
+            claims += of_it
+            found.append(more)
+    return msgspec.structs.replace(together(found), claims=tuple(claims), skipped=tuple(skipped))
+
+
+def _served(bench: Bench, installed: Installed) -> tuple[list[Claim], Findings]:
+    """Return what an environment measures while it serves a programme that it can serve."""
+    with bench.home(rules=installed.rules) as (home, key), ExitStack() as kept:
+        launch = encore(home, bench.size, python=str(installed.python))
         ready = []
         for _ in range(STARTS):
             with running(launch, logs=bench.folder) as server:
@@ -58,25 +87,41 @@ def footprint(bench: Bench, *, install: bool) -> Findings:
         meter.closed(bench.settings.seconds)
         workers = server.memory()[: bench.settings.workers]
         found = checked([meter], home=home)
-    claims.append(Claim.of(SECTION, "start until ready", ready, unit="s", bar=READY_SECONDS))
-    for name in ("pss", "uss"):
-        held = [getattr(memory, name) / MB for memory in workers]
-        claims += [Claim.of(SECTION, f"memory of a worker, {name.upper()}", held, unit="MB")] * bool(held)
-    return msgspec.structs.replace(found, claims=tuple(claims), skipped=tuple(skipped))
+    name, claims = installed.name, []
+    size_bar, ready_bar = (INSTALL_MB, READY_SECONDS) if installed.asked else (None, None)
+    if installed.megabytes is not None:
+        claims.append(Claim.of(SECTION, f"{name}, size", [installed.megabytes], unit="MB", bar=size_bar))
+    claims.append(Claim.of(SECTION, f"{name}, start until ready", ready, unit="s", bar=ready_bar))
+    for kind in ("pss", "uss"):
+        held = [getattr(memory, kind) / MB for memory in workers]
+        claims += [Claim.of(SECTION, f"{name}, memory of a worker, {kind.upper()}", held, unit="MB")] * bool(held)
+    return claims, found
 
 
-def _online_only(folder: Path, bench: Bench) -> tuple[Path, int]:
-    """Return the Python of a fresh environment in which Encore is installed without extras, and the bytes it added."""
-    bench.tell("  installing Encore without its offline extra into a fresh environment")
+def _online_only(folder: Path, bench: Bench) -> list[Installed]:
+    """Return a fresh environment with Encore in it: first without extras, and a second one with `rules`.
+
+    Raises
+    ------
+    InstallUnavailable : pip failed, or took too long.
+    """
     source = folder / "source"
     source.mkdir()
     for name in SOURCES:
         path = CHECKOUT / name
         copy = shutil.copytree if path.is_dir() else shutil.copy
         copy(path, source / name)
-    venv.create(folder / "online", with_pip=True)
-    python, empty = folder / "online" / "bin" / "python", _bytes(folder / "online")
-    command: Sequence[str] = [str(python), "-m", "pip", "install", "--quiet", str(source)]
+    return [
+        _fresh("online install", folder / "online", str(source), bench),
+        _fresh("online install with [rules]", folder / "rules", f"{source}[rules]", bench),
+    ]
+
+
+def _fresh(name: str, folder: Path, what: str, bench: Bench) -> Installed:
+    bench.tell(f"  {name}: into a fresh environment")
+    venv.create(folder, with_pip=True)
+    python, empty = folder / "bin" / "python", _bytes(folder)
+    command: Sequence[str] = [str(python), "-m", "pip", "install", "--quiet", what]
     without = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     try:
         done = subprocess.run(
@@ -86,7 +131,8 @@ def _online_only(folder: Path, bench: Bench) -> tuple[Path, int]:
         raise InstallUnavailable(f"pip took longer than {INSTALL_PATIENCE_SECONDS} s.") from None
     if done.returncode != 0:
         raise InstallUnavailable(f"pip said: {done.stderr.strip().splitlines()[-1][:200]}")
-    return python, _bytes(folder / "online") - empty
+    rules = what.endswith("[rules]")
+    return Installed(name, python, rules, asked=not rules, megabytes=(_bytes(folder) - empty) / MB)
 
 
 def _bytes(folder: Path) -> int:

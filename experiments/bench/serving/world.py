@@ -47,12 +47,16 @@ COLUMNS = (
 )
 
 
-def write_home(folder: Path) -> Home:
-    """Return a home in `folder` with the benchmark's programme, an empty ledger and a promoted bundle."""
+def write_home(folder: Path, *, rules: bool = True) -> Home:
+    """Return a home in `folder` with the benchmark's programme, an empty ledger and a promoted bundle.
+
+    Without `rules` the programme has no CEL rule: an install without the extra can serve it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     home = Home(folder)
     text = Path(__file__).with_name("programme.toml").read_text(encoding="utf-8")
-    home.programme_path.write_text(text, encoding="utf-8")
+    lines = [line for line in text.splitlines(keepends=True) if rules or not line.startswith("rules = ")]
+    home.programme_path.write_text("".join(lines), encoding="utf-8")
     with closing(home.ledger()) as ledger:
         promoted_bundle(home, ledger, seed=SEED)
     return home
