@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -23,7 +24,7 @@ FORMAT = 1
 CURRENT = "current"
 NOBODY = -1
 LISTS = ("together", "instead")
-PER_PRODUCT = ("again", "durable", "category", "family", "return_rate")
+PER_PRODUCT = ("again", "durable", "category", "family", "variants", "return_rate")
 
 
 class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,21 +62,22 @@ class Neighbours:
     `together` and `instead` [N, K] are places of products, -1 where there are fewer, with weights [N, K] that hold the
     neighbour's own demand already. `again` [N] weighs a product for who bought it before; `durable` [N] says that
     buyers seldom buy it again, `durable_category` [C] the same of a category. `category` and `family` (the same
-    product in other sizes or colours) [N] are -1 where unknown. `return_rate` [N] is a share; `popular` [P] are places,
-    the best seller of late first.
+    product in other sizes or colours) [N] are -1 where unknown; `variants` [N] counts sizes sold under one id.
+    `return_rate` [N] is a share; `popular` [P] are places, the best seller of late first.
     """
 
     manifest: Manifest
     products: tuple[str, ...]
     place: Mapping[str, int]
-    together: IntArray
-    together_weight: FloatArray
-    instead: IntArray
-    instead_weight: FloatArray
+    together: NDArray[np.int32]
+    together_weight: NDArray[np.float32]
+    instead: NDArray[np.int32]
+    instead_weight: NDArray[np.float32]
     again: FloatArray
     durable: BoolArray
     category: IntArray
     family: IntArray
+    variants: IntArray
     durable_category: BoolArray
     return_rate: FloatArray
     popular: IntArray
@@ -171,14 +173,15 @@ def _neighbours(manifest: Manifest, arrays: Mapping[str, NDArray[np.generic]]) -
             manifest=manifest,
             products=products,
             place={product: i for i, product in enumerate(products)},
-            together=arrays["together"].astype(np.int64),
-            together_weight=arrays["together_weight"].astype(np.float64),
-            instead=arrays["instead"].astype(np.int64),
-            instead_weight=arrays["instead_weight"].astype(np.float64),
+            together=arrays["together"].astype(np.int32),
+            together_weight=arrays["together_weight"].astype(np.float32),
+            instead=arrays["instead"].astype(np.int32),
+            instead_weight=arrays["instead_weight"].astype(np.float32),
             again=arrays["again"].astype(np.float64),
             durable=arrays["durable"].astype(np.bool_),
             category=arrays["category"].astype(np.int64),
             family=arrays["family"].astype(np.int64),
+            variants=arrays["variants"].astype(np.int64),
             durable_category=arrays["durable_category"].astype(np.bool_),
             return_rate=arrays["return_rate"].astype(np.float64),
             popular=arrays["popular"].astype(np.int64),
@@ -205,5 +208,5 @@ def _check(found: Neighbours) -> None:
         raise InvalidBundle(f"Expected arrays over {n} products in {found.manifest.version}, found others.")
 
 
-def _within(places: IntArray, n: int) -> bool:
+def _within(places: NDArray[np.signedinteger[Any]], n: int) -> bool:
     return bool(((places >= NOBODY) & (places < n)).all())

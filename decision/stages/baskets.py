@@ -10,7 +10,7 @@ from decision.records import Outcome
 from decision.stages.events import ORDER_CANCELLED, ORDER_COMPLETED, ORDER_REFUNDED
 
 # What shops call the id of a product in an order's list of products, in the order in which it is looked for.
-ID_KEYS = ("product_id", "sku", "id")
+ID_KEYS = ("product_id", "sku", "name")
 
 
 @dataclass(frozen=True, slots=True)

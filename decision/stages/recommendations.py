@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from decision.bundle.neighbours import NOBODY, Neighbours
 from decision.records import BoolArray, FloatArray, IntArray, Recommendation, Recommended
@@ -150,15 +152,17 @@ def _together(places: IntArray, weight: FloatArray, shelf: Neighbours) -> tuple[
     return _spread(shelf.together[places], shelf.together_weight[places] * weight[:, None], places)
 
 
-def _spread(to: IntArray, weight: FloatArray, places: IntArray) -> tuple[IntArray, FloatArray, IntArray]:
+def _spread(
+    to: NDArray[np.int32], weight: NDArray[np.floating[Any]], places: IntArray
+) -> tuple[IntArray, FloatArray, IntArray]:
     by = np.repeat(places, to.shape[1])
     known = to.ravel() != NOBODY
-    return to.ravel()[known], weight.ravel()[known], by[known]
+    return to.ravel()[known].astype(np.int64), weight.ravel()[known].astype(np.float64), by[known]
 
 
 def _instead(places: IntArray, reason: str | None, shelf: Neighbours) -> tuple[IntArray, FloatArray, IntArray]:
     """Return what stands in for returned goods; where they disappointed, what comes back less often counts more."""
-    to, weight = shelf.instead[places], shelf.instead_weight[places]
+    to, weight = shelf.instead[places], shelf.instead_weight[places].astype(np.float64)
     if reason in ("size", "quality"):
         weight = weight * (1.0 - shelf.return_rate[to])
     return _spread(to, weight, places)
@@ -169,6 +173,8 @@ def _other_sizes(places: IntArray, shelf: Neighbours) -> tuple[IntArray, FloatAr
     of_family = [(place, family) for place, family in found if shelf.family[place] != NOBODY]
     to = np.concatenate([np.zeros(0, np.int64), *(family for _, family in of_family)])
     by = np.concatenate([np.zeros(0, np.int64), *(np.full(len(family), place) for place, family in of_family)])
+    in_sizes = places[shelf.variants[places] > 1]
+    to, by = np.concatenate([to, in_sizes]), np.concatenate([by, in_sizes])
     return to, SAME_FAMILY * (1.0 - shelf.return_rate[to]), by
 
 
@@ -189,7 +195,15 @@ def _barred(wish: Wish, history: History, shelf: Neighbours, held_back: HeldBack
     if is_return and wish.return_reason == "quality":
         families = shelf.family[_places(wish.products, shelf)]
         barred[Why.RETURNED] |= np.isin(shelf.family, families[families != NOBODY])
+    if is_return and wish.return_reason == "size":
+        # The same article in another size is what fits better.
+        barred[Why.RETURNED][_in_sizes(wish.products, shelf)] = False
     return barred
+
+
+def _in_sizes(products: Iterable[str], shelf: Neighbours) -> IntArray:
+    places = _places(products, shelf)
+    return places[shelf.variants[places] > 1]
 
 
 def _durable(owned: IntArray, shelf: Neighbours) -> BoolArray:
