@@ -76,7 +76,7 @@ def propose(
 ) -> Proposal:
     """Return what would be decided now, without writing it; `exhausted` are budgets just lost to others."""
     programme = serving.programme
-    refusal = eligibility.assess(request, customer, programme.eligibility)
+    refusal = eligibility.assess(request, customer, programme.eligibility, problems=serving.shelf.problems)
     group = groups.assign(request.customer_id, salt=programme.salt, shares=programme.shares)
     champion = serving.champion if group is Group.POLICY else None
     purse = guardrails.Purse(programme, store=request.store, basket_micros=request.order.total_micros, now=now)
