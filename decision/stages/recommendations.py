@@ -132,7 +132,8 @@ def _pulls(wish: Wish, history: History, shelf: Neighbours) -> _Pulls:
     share = KEPT_SHARE if wish.purpose is Purpose.RETURN else 1.0
     if wish.purpose is Purpose.PURCHASE:
         parts.append((Why.BOUGHT_TOGETHER, *_together(fresh, np.ones(len(fresh)), shelf)))
-    kept = [(_places([p for p in b if p not in history.returned], shelf), age) for age, b in enumerate(history.baskets)]
+    gone = _sent_back(wish, history)
+    kept = [(_places([p for p in basket if p not in gone], shelf), age) for age, basket in enumerate(history.baskets)]
     weights = [np.full(len(places), share * decay ** (age + first)) for places, age in kept]
     if kept:
         places, weight = np.concatenate([places for places, _ in kept]), np.concatenate(weights)
@@ -181,9 +182,9 @@ def _other_sizes(places: IntArray, shelf: Neighbours) -> tuple[IntArray, FloatAr
 def _barred(wish: Wish, history: History, shelf: Neighbours, held_back: HeldBack) -> dict[Why, BoolArray]:
     """Return for each reason which products [N] it holds back."""
     is_return = wish.purpose is Purpose.RETURN
-    owned = {product for basket in history.baskets for product in basket} - history.returned
     just = set() if is_return else set(wish.products)
-    returned = history.returned | (set(wish.products) if is_return else set())
+    returned = _sent_back(wish, history)
+    owned = {product for basket in history.baskets for product in basket} - returned
     barred = {
         Why.JUST_BOUGHT: _mask(just, shelf),
         Why.DURABLE: _durable(_places(owned | just, shelf), shelf),
@@ -199,6 +200,11 @@ def _barred(wish: Wish, history: History, shelf: Neighbours, held_back: HeldBack
         # The same article in another size is what fits better.
         barred[Why.RETURNED][_in_sizes(wish.products, shelf)] = False
     return barred
+
+
+def _sent_back(wish: Wish, history: History) -> frozenset[str]:
+    """Return all that she has sent back; the event of the present return may not have come yet."""
+    return history.returned.union(wish.products) if wish.purpose is Purpose.RETURN else history.returned
 
 
 def _in_sizes(products: Iterable[str], shelf: Neighbours) -> IntArray:

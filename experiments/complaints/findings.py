@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -194,6 +195,7 @@ def _holdout(codes: Coded, complaint: FloatArray, *, worse: float, seed: int) ->
 def topics(texts: Sequence[str], *, seed: int) -> tuple[tuple[str, ...], ...]:
     """Return the words of topics in complaints, found without any list: to see what the lists miss."""
     from sklearn.decomposition import NMF
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = TfidfVectorizer(stop_words="english", min_df=5, max_df=0.5, max_features=5_000, sublinear_tf=True)
@@ -202,6 +204,9 @@ def topics(texts: Sequence[str], *, seed: int) -> tuple[tuple[str, ...], ...]:
     except ValueError:
         return ()
     n = min(LOWEST_TOPICS, counts.shape[1], counts.shape[0])
-    parts = NMF(n, init="nndsvda", random_state=seed, max_iter=1_000, tol=1e-3).fit(counts).components_
+    # Topics are looked at, not reckoned with: neither an early end nor a fit without any error does harm.
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        parts = NMF(n, init="nndsvda", random_state=seed, max_iter=500, tol=1e-3).fit(counts).components_
     names = words.get_feature_names_out()
     return tuple(tuple(str(names[i]) for i in part.argsort()[::-1][:WORDS]) for part in parts)

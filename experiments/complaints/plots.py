@@ -20,9 +20,14 @@ def by_department(found: Findings) -> Any:
     rows = np.flatnonzero(found.departments[ANY].reviews >= FEWEST_REVIEWS)
     shares = np.stack([found.departments[kind].share[rows] for kind in kinds], axis=1)
     figure, (ax,) = panels(1, width=1.6 + 1.15 * len(kinds), height=1.6 + 0.34 * len(rows))
-    # Kinds differ a hundredfold in how common they are: colour compares departments within a kind.
-    relative = shares / np.maximum([found.shop[kind] for kind in kinds], 1e-9)
-    ax.imshow(relative, cmap="RdBu_r", vmin=0.0, vmax=2.0, aspect="auto")
+    # Kinds differ a hundredfold in how common they are: colour compares departments within a kind, beyond chance alone.
+    shop = np.array([found.shop[kind] for kind in kinds])
+    low, high = (
+        np.stack([getattr(found.departments[k], side)[rows] for k in kinds], axis=1) for side in ("low", "high")
+    )
+    differs = (low > shop) | (high < shop)
+    relative = np.where(differs, shares / np.maximum(shop, 1e-9), 1.0)
+    ax.imshow(relative, cmap="RdBu_r", vmin=-0.5, vmax=2.5, aspect="auto")
     for r in range(len(rows)):
         for k in range(len(kinds)):
             ax.text(k, r, f"{shares[r, k]:.1%}", ha="center", va="center", fontsize=8, color=INK)
@@ -33,7 +38,8 @@ def by_department(found: Findings) -> Any:
     heading(
         figure,
         "Complaints by department",
-        "Share of reviews that complain, and complain of a kind; red is above the shop's share, blue below.",
+        "Share of reviews that complain, and complain of a kind. Red is above the shop's share and blue below it, "
+        "where the 95 % interval says so; number of reviews in brackets.",
     )
     return figure
 
@@ -52,7 +58,7 @@ def worst_products(found: Findings) -> Any:
     ax.axvline(found.shop[ANY], color=INK, linewidth=0.8, linestyle="--")
     labels = [f"{short(found.coded.products[p], 28)} ({of.reviews[p]:,})" for p in worst.tolist()]
     ax.set_yticks(range(len(worst)), labels, fontsize=8)
-    ax.set_xlim(0, 1)
+    ax.set_xlim(0.0, min(1.0, 1.1 * float(of.high[worst].max(initial=0.1))))
     ax.set_xlabel("share of reviews that complain")
     heading(
         figure,

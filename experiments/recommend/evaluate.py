@@ -108,7 +108,9 @@ def _evaluated(
     known = purchases.only(split.known)
     rules = {**simple_rules(known), ENCORE: _fitted(known, settings)}
     figures = measure(purchases, split, rules)
-    tables = tuple(_table(protocol, question, rules, figures, seed=seed) for question in (ANY, NEW))
+    # Where customers buy nothing but what they know, there is nobody to judge new products on.
+    told = [q for q in (ANY, NEW) if (~np.isnan(figures[ENCORE, METRICS[0], q])).sum() >= FEWEST_CUSTOMERS]
+    tables = tuple(_table(protocol, question, rules, figures, seed=seed) for question in told)
     return Evaluation(settings, earlier[1], tables)
 
 
@@ -122,7 +124,7 @@ def choose(purchases: Purchases, split: Split, *, seed: int, progress: Progress[
     best, score = GRID[0], -1.0
     for settings in progress("choosing on earlier baskets", GRID):
         found = measure(purchases, split, {ENCORE: by_model(model(near, durable, settings), popularity)})
-        mean = sum(float(np.nanmean(found[ENCORE, "NDCG@10", question])) for question in (ANY, NEW))
+        mean = sum(float(np.nan_to_num(found[ENCORE, "NDCG@10", question]).mean()) for question in (ANY, NEW))
         if mean > score:
             best, score = settings, mean
     return best
