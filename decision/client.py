@@ -24,6 +24,7 @@ import msgspec
 
 from decision import __version__
 from decision.api.fallback import fallback
+from decision.api.recommendations import without_products
 from decision.api.schemas import (
     Candidates,
     DecisionAnswer,
@@ -143,13 +144,13 @@ class Encore:
         except Unreachable as fault:
             self._note(fault.code, answered=False)
             log.warning("decision %s is control: %s", decision_id, fault)
-            return fallback(decision_id, code=fault.code, detail=str(fault), now=now)
+            return without_products(question, fallback(decision_id, code=fault.code, detail=str(fault), now=now))
         except Refused as fault:
             self._note(fault.code, answered=True)
             if self._strict:
                 raise
             log.error("decision %s is control: %s", decision_id, fault)
-            return fallback(decision_id, code=fault.code, detail=str(fault), now=now)
+            return without_products(question, fallback(decision_id, code=fault.code, detail=str(fault), now=now))
         self._note("decided", answered=True)
         return found
 

@@ -112,11 +112,15 @@ class Order:
     discount_micros: int = 0
     products: tuple[str, ...] = ()
     item_count: int = 1
+    return_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionRequest:
-    """What the checkout asks. `fingerprint` is a hash of the body: the same id must bring the same body."""
+    """What the checkout asks. `fingerprint` is a hash of the body: the same id must bring the same body.
+
+    `recommendations` is how many products are wanted with the answer; None where nobody asked.
+    """
 
     decision_id: str
     customer_id: str
@@ -128,6 +132,31 @@ class DecisionRequest:
     offers: frozenset[str] | None = None
     channels: frozenset[str] | None = None
     consent: Mapping[str, bool] = field(default_factory=dict)
+    recommendations: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """A product for this customer: `code` says why, `because` which product led to it, if one did."""
+
+    product: str
+    score: float
+    code: str
+    because: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """What was recommended with a decision, best first, from which version; `code` and `detail` say why it is less.
+
+    `withheld` counts the candidates that were held back, by reason.
+    """
+
+    products: tuple[Recommendation, ...]
+    version: str | None
+    code: str
+    detail: str
+    withheld: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +272,7 @@ class Decision:
     redemption_share: float = 0.0
     promise: Promise | None = None
     window_ends_at: datetime | None = None
+    recommended: Recommended | None = None
 
     @property
     def imported(self) -> bool:

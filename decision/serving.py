@@ -9,6 +9,7 @@ import numpy as np
 
 from decision.bundle.manifest import Manifest
 from decision.bundle.models import UpliftModel, uplift_model_from
+from decision.bundle.shelf import Shelf
 from decision.bundle.store import Bundle, unpack
 from decision.errors import InvalidBundle
 from decision.policies.action_features import ActionFeatures
@@ -116,13 +117,14 @@ class Serving:
     """Programme, champion and the prices of budgets; before the first champion `policy` gets business as usual.
 
     `missing` is the bundle that should serve where it can't be read and there is no last good one: `policy` then gets
-    control, for the shop's own rule is what the champion has replaced.
+    control, for the shop's own rule is what the champion has replaced. `shelf` is what products are recommended from.
     """
 
     programme: Programme
     champion: Champion | None
     prices: Mapping[str, Price] = field(default_factory=dict)
     missing: str | None = None
+    shelf: Shelf = field(default_factory=Shelf)
 
     @property
     def version(self) -> str:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from decision.bundle.neighbours import NeighbourStore
+from decision.bundle.shelf import FOLDER, fresh_shelf
 from decision.bundle.store import BundleStore
 from decision.errors import EncoreError, InvalidProgramme, LedgerError
 from decision.flow.pace import prices_in_force
@@ -54,6 +56,11 @@ class Home:
     def bundles(self) -> BundleStore:
         """Return the store of policy bundles."""
         return BundleStore(self.root / "bundles")
+
+    @property
+    def recommendations(self) -> NeighbourStore:
+        """Return the store of what is recommended from."""
+        return NeighbourStore(self.root / FOLDER)
 
     def programme(self) -> Programme:
         """Read the programme. Raises `NotFound` or `InvalidProgramme`."""
@@ -160,7 +167,11 @@ class Shop:
         except EncoreError as error:
             self.count_fault(type(error).__name__)
             log.error("kept the last good policy: %s", error)
-        self.serving = Serving(programme, champion, prices, missing)
+        shelf, wrong = fresh_shelf(self.home.root, before.shelf)
+        if wrong is not None:
+            self.count_fault(type(wrong).__name__)
+            log.error("kept the last good recommendations: %s", wrong)
+        self.serving = Serving(programme, champion, prices, missing, shelf)
         self.rank_model = fresh_model(self.ledger.ranks, after=self.rank_model.version) or self.rank_model
 
     def _fresh_keys(self) -> Keyring:

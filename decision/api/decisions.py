@@ -15,6 +15,7 @@ from decision.api.auth import open_to
 from decision.api.fallback import fallback
 from decision.api.gate import CAME
 from decision.api.problem import answer
+from decision.api.recommendations import recommendations_answer, without_products
 from decision.api.schemas import (
     ActionAnswer,
     ActionChance,
@@ -126,12 +127,12 @@ def answered(
     except DeadlinePassed as late:
         shop.count_fault(type(late).__name__)
         seen_in(environ).fell_back(decision_id, late)
-        return fallback(decision_id, code=Reason.DEADLINE.value, detail=TOO_LATE, now=now)
+        return without_products(question, fallback(decision_id, code=Reason.DEADLINE.value, detail=TOO_LATE, now=now))
     except Exception as fault:
         # The till never waits on us: any fault answers control, and is counted.
         shop.count_fault(type(fault).__name__)
         seen_in(environ).fell_back(decision_id, fault)
-        return fallback(decision_id, code=Reason.FAULT.value, detail=FAULT, now=now)
+        return without_products(question, fallback(decision_id, code=Reason.FAULT.value, detail=FAULT, now=now))
     if time.monotonic() > until:
         # It led others when the disk held it up. It is true, so it is told; that it came late must show.
         shop.count_fault(LATE)
@@ -167,6 +168,7 @@ def read_question(
         discount_micros=_micros(facts.discount, programme, "$.order.discount") if facts.discount else 0,
         products=facts.products,
         item_count=facts.item_count,
+        return_reason=facts.return_reason or None,
     )
     named = question.candidates
     return DecisionRequest(
@@ -180,6 +182,7 @@ def read_question(
         offers=_named(named.offers if named else None, tuple(programme.offers), "offer"),
         channels=_named(named.channels if named else None, tuple(programme.channels), "channel"),
         consent={channel: question.consent[channel] for channel in _channels(question, programme)},
+        recommendations=None if question.recommendations is msgspec.UNSET else question.recommendations,
     )
 
 
@@ -227,6 +230,7 @@ def decision_answer(decision: Decision, programme: Programme) -> DecisionAnswer:
             without_offer=decision.prediction("repurchase", CONTROL),
         ),
         recorded=True,
+        recommendations=recommendations_answer(decision.recommended),
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=200)]
 DecisionId = Annotated[
@@ -34,6 +34,7 @@ class OrderFacts(Struct, frozen=True, forbid_unknown_fields=True):
     discount: Money | None = None
     products: Annotated[tuple[Identifier, ...], Meta(max_length=500)] = ()
     item_count: Annotated[int, Meta(ge=1, le=100_000)] = 1
+    return_reason: Literal["size", "quality", "wrong_item", "other"] | UnsetType = UNSET
 
 
 class Candidates(Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +55,8 @@ class DecisionQuestion(Struct, frozen=True, forbid_unknown_fields=True):
     features: Annotated[dict[str, FactText | float | None], Meta(description="As declared in programme.toml")] = {}
     consent: Annotated[dict[str, bool], Meta(description="Channel to yes or no, as the shop knows it")] = {}
     decision_id: DecisionId | None = None
+    # Unset, so that the hash of a question that was asked before an upgrade stays what it was.
+    recommendations: Annotated[int, Meta(ge=0, le=20, description="How many products to recommend")] | UnsetType = UNSET
 
 
 class ActionAnswer(Struct, frozen=True):
@@ -89,6 +92,28 @@ class Odds(Struct, frozen=True):
     without_offer: float | None
 
 
+class RecommendationAnswer(Struct, frozen=True):
+    """A product for this customer: `code` says why, `because` is the product that led to it."""
+
+    product: str
+    score: float
+    code: str
+    because: str | None
+
+
+class RecommendationsAnswer(Struct, frozen=True):
+    """Products, best first. `code` is `ok`, or says with `detail` why there are fewer or none.
+
+    `withheld` counts candidates that were held back, by reason.
+    """
+
+    products: tuple[RecommendationAnswer, ...]
+    version: str | None
+    code: str
+    detail: str
+    withheld: dict[str, int]
+
+
 class DecisionAnswer(Struct, frozen=True):
     """The decision. `recorded` is false only when a fault made Encore answer control without writing it down."""
 
@@ -103,6 +128,7 @@ class DecisionAnswer(Struct, frozen=True):
     rejected: tuple[RejectedAnswer, ...]
     repurchase_odds: Odds
     recorded: bool
+    recommendations: RecommendationsAnswer | UnsetType = UNSET
 
 
 class ActionChance(Struct, frozen=True):
@@ -132,7 +158,7 @@ class DeliveryAnswer(Struct, frozen=True):
     note: str
 
 
-class DecisionRecord(DecisionAnswer, frozen=True):
+class DecisionRecord(DecisionAnswer, frozen=True, kw_only=True):
     """A past decision with the whole distribution it was drawn from, what was known, and why."""
 
     customer_id: str

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from decision.errors import Conflict, IdempotencyMismatch, LedgerError
+from decision.flow.recommend import recommended
 from decision.ledger.base import Ledger
 from decision.policies.base import Situation
 from decision.records import CONTROL_ACTION, Customer, Decision, DecisionRequest, Group, Reservation
@@ -75,7 +76,7 @@ def propose(
 ) -> Proposal:
     """Return what would be decided now, without writing it; `exhausted` are budgets just lost to others."""
     programme = serving.programme
-    refusal = eligibility.assess(request, customer, programme.eligibility)
+    refusal = eligibility.assess(request, customer, programme.eligibility, problems=serving.shelf.problems)
     group = groups.assign(request.customer_id, salt=programme.salt, shares=programme.shares)
     champion = serving.champion if group is Group.POLICY else None
     purse = guardrails.Purse(programme, store=request.store, basket_micros=request.order.total_micros, now=now)
@@ -126,5 +127,6 @@ def propose(
         redemption_share=cost.share_of_basket,
         promise=explanation.promise(action, programme),
         window_ends_at=programme.window_ends_at(now),
+        recommended=recommended(request, customer, serving=serving, ledger=ledger, now=now),
     )
     return Proposal(decision, taken=purse.dearest((action,)), at_stake=purse.dearest(allowed))

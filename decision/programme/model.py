@@ -154,12 +154,16 @@ class GuardrailRule:
 
 @dataclass(frozen=True, slots=True)
 class Eligibility:
-    """Who may be treated at all. `rules` are CEL expressions that must all hold."""
+    """Who may be treated at all. `rules` are CEL expressions that must all hold.
+
+    With `avoid_problem_products`, what `encore complaints` found to be a problem is excluded too.
+    """
 
     max_return_rate: float | None
     return_rate_min_orders: int
     excluded_products: frozenset[str]
     rules: tuple[str, ...]
+    avoid_problem_products: bool = False
 
 
 @dataclass(frozen=True, slots=True)

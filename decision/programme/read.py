@@ -377,6 +377,7 @@ def _eligibility(section: Section, features: Mapping[str, Feature]) -> Eligibili
         return_rate_min_orders=section.whole("return_rate_min_orders", 5, low=1),
         excluded_products=frozenset(section.texts("excluded_products")),
         rules=section.texts("rules"),
+        avoid_problem_products=section.flag("avoid_problem_products", False),
     )
     for rule in eligibility.rules:
         for mistake in rules.mistakes(rule, features):

@@ -72,9 +72,12 @@ def facts(request: DecisionRequest, customer: Customer) -> dict[str, Any]:
     }
 
 
-def assess(request: DecisionRequest, customer: Customer, rules: Eligibility) -> tuple[Reason, str] | None:
+def assess(
+    request: DecisionRequest, customer: Customer, rules: Eligibility, *, problems: frozenset[str] = frozenset()
+) -> tuple[Reason, str] | None:
     """Return why the customer may not be treated, as a code and a sentence; None when she may.
 
+    `problems` are products that customers complain about; they count where the rules say so.
     A rule that can't be evaluated (a feature that was not sent) does not hold: leaving alone is the safe answer.
     """
     if customer.opted_out:
@@ -85,6 +88,8 @@ def assess(request: DecisionRequest, customer: Customer, rules: Eligibility) -> 
             return Reason.RETURN_ABUSE, f"return rate {rate:.2f} is above {rules.max_return_rate:g}"
     if excluded := rules.excluded_products.intersection(request.order.products):
         return Reason.EXCLUDED_PRODUCT, f"the order holds {sorted(excluded)[0]}"
+    if rules.avoid_problem_products and (found := problems.intersection(request.order.products)):
+        return Reason.EXCLUDED_PRODUCT, f"the order holds {sorted(found)[0]}, which customers complain about"
     if rules.rules:
         return _first_broken(rules.rules, facts(request, customer))
     return None

@@ -26,4 +26,5 @@ def withdrawn(decision: Decision) -> Decision:
         redemption_cost_micros=0,
         redemption_share=0.0,
         promise=None,
+        recommended=None,
     )

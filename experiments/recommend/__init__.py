@@ -1,0 +1,1 @@
+"""Products that fit: what goes with a purchase, stands in for a return, or brings a customer back."""
