@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from experiments.features.feature import Feature
 from experiments.features.reach import CHANNELS, REACH, response_through
@@ -27,3 +27,8 @@ def version_of(features: Sequence[Feature]) -> str:
     """Return what tells values of these features from those of other ones or of other definitions."""
     names = "\n".join(feature.name for feature in features)
     return f"features-{VERSION}-{hashlib.sha256(names.encode()).hexdigest()[:8]}"
+
+
+def profile_values(channels: Sequence[str]) -> Mapping[str, str]:
+    """Return the features' names with their kinds, as values of customers' profiles."""
+    return {feature.name: feature.kind for feature in catalogue(channels)}

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from decision.errors import InvalidInput
+from decision.errors import InvalidInput, LedgerError
+from decision.locks import FileLock
 from decision.wiring import Home, utc_now
 from experiments.features.catalogue import catalogue, version_of
 from experiments.features.feature import Feature
@@ -95,6 +100,47 @@ def compute(
     shown = "moments of their own" if moments is not None else f"{moment:%Y-%m-%d %H:%M} UTC"
     click.echo(f"{rows:>12,}  rows of {len(hers)} features as of {shown}, version {version_of(hers)}")
     click.echo(f"Written to {out}.")
+
+
+@features.command()
+@click.option("--once", is_flag=True, help="Until there is no news, then stop.")
+@click.option("--every", default=0.2, show_default=True, help="Seconds between looks at the ledger.")
+@click.pass_obj
+def follow(home: Home, once: bool, every: float) -> None:
+    """Keep customers' values fresh where decisions look them up: those with a new event within a second, all daily.
+
+    It runs beside `encore serve` and `encore learn`, one for each shop. The values that decisions see are named in
+    programme.toml: [profile] values = ["recency_days"].
+    """
+    from experiments.features.follow import Follower
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with _following(home):
+        ledger = home.ledger()
+        follower = Follower(home.ledger_path, ledger, catalogue(_channels(home)))
+        while not stop.is_set():
+            done = follower.round(now=utc_now())
+            if done:
+                click.echo(f"{done.news:,} customers with news, {done.old:,} whose values were a day old", err=True)
+            elif once:
+                return
+            else:
+                stop.wait(every)
+
+
+@contextmanager
+def _following(home: Home) -> Iterator[None]:
+    """Keep other followers out. A killed one is out at once."""
+    lock = FileLock(home.root / "features.lock")
+    if not lock.acquire(patience=1.0):
+        hint = "One `encore features follow` does all the work of a home."
+        raise LedgerError(f"Expected nobody else to follow the ledger of {home.root}, found one at it.", hint=hint)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _of_ledger(home: Home) -> History:
