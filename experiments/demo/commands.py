@@ -66,6 +66,7 @@ def run(home: Home, port: int, mlflow_port: int) -> None:
             processes.start("learner", [*encore, "learn"], environment)
             if _tells_others(home):
                 processes.start("webhooks", [*encore, "webhooks", "send"], environment)
+            processes.start("features", [*encore, "features", "follow"], environment)
             processes.wait_for("service", f"{base}/readyz", seconds=60.0)
             processes.wait_for("mlflow", f"{pages}/health", seconds=120.0)
             click.echo(_where(home, base, pages, key))
