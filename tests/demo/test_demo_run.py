@@ -307,7 +307,7 @@ def test_ctrl_c_sigterm_and_a_closed_terminal_stop_everything_that_was_started(
     running: Demo, home: Home, number: signal.Signals
 ) -> None:
     assert "Everything below is a simulated shop." in running.is_up()
-    assert len(running.started) == 3
+    assert len(running.started) == 4
     assert len(members(running.started)) >= 5, "service with its workers, learner, pages"
     began = time.monotonic()
     running.process.send_signal(number)
