@@ -315,7 +315,9 @@ def test_ctrl_c_sigterm_and_a_closed_terminal_stop_everything_that_was_started(
     assert running.process.wait(timeout=20.0) == 0
     assert members(running.started) == set()
     assert time.monotonic() - began < 12.0
-    assert {path.name for path in (home.root / "logs").iterdir()} == {"mlflow.log", "service.log", "learner.log"}
+    assert {path.name for path in (home.root / "logs").iterdir()} == {
+        f"{name}.log" for name in ("mlflow", "service", "learner", "features")
+    }
 
 
 @pytest.fixture
