@@ -1,6 +1,8 @@
 """Budgets and frequency caps are exact across the processes of a server, and what is not used comes back."""
 
+import shutil
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from decision.flow.sweep import sweep
 from decision.ledger.sqlite import SqliteLedger
 from decision.stages.guardrails import Used
+from decision.watching.places import folder_of
 from decision.wiring import Home, utc_now
 from tests.api.test_real_server import Server, question, serving
 from tests.support import PROGRAMME
@@ -51,14 +54,23 @@ def test_the_frequency_cap_holds_across_processes(home: Home) -> None:
     assert given(answers) == {"discount@on_page": 12, "control": 68}
 
 
-@pytest.fixture
-def sold_out(home: Home) -> tuple[Home, list[Any]]:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, list[Any]]]:
     """Five pieces were there, and five were given."""
+    home = Home(tmp_path_factory.mktemp("sold-out"))
     home.programme_path.write_text(PROGRAMME + HUNDRED.replace("100", "5"))
     with serving(home) as server:
         answers = ask(server, range(5))
     assert given(answers) == {"discount@on_page": 5}
-    return home, answers
+    yield home, answers
+    shutil.rmtree(folder_of(home.root), ignore_errors=True)
+
+
+@pytest.fixture
+def sold_out(template: tuple[Home, list[Any]], home: Home) -> tuple[Home, list[Any]]:
+    """A copy of its own for each test."""
+    shutil.copytree(template[0].root, home.root, dirs_exist_ok=True)
+    return home, template[1]
 
 
 def used(ledger: SqliteLedger) -> Used:

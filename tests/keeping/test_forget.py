@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,9 +47,10 @@ def encore(home: Home, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["--home", str(home.root), *arguments])
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    home = Home(tmp_path)
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A shop with a past, made once: every test forgets in a copy of its own."""
+    home = Home(tmp_path_factory.mktemp("template"))
     home.programme_path.write_text(PROGRAMME)
     shop = only(Group.RANDOM, budgets=(budget(amount_micros=micros(1000)),))
     ledger = home.ledger()
@@ -67,6 +69,12 @@ def home(tmp_path: Path) -> Home:
         sweep(programme=shop, ledger=ledger, now=NOW + n * DAY / 100)
     ledger.close()
     return home
+
+
+@pytest.fixture
+def home(template: Home, tmp_path: Path) -> Home:
+    shutil.copytree(template.root, tmp_path / "home")
+    return Home(tmp_path / "home")
 
 
 def figures(home: Home) -> dict[str, Any]:

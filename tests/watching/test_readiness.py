@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from decision.api.app import create_app
-from decision.errors import LedgerError
+from decision.errors import DeadlinePassed, LedgerError
 from decision.ledger.sqlite import SqliteLedger
 from decision.watching import readiness
 from decision.watching.readiness import Readiness
@@ -60,6 +60,7 @@ def test_any_other_fault_is_not_taken_for_success() -> None:
 def test_a_disk_that_hangs_holds_one_thread_and_nobody_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "PATIENCE", 0.05)
     monkeypatch.setattr(readiness, "FRESH", 0.0)
+    monkeypatch.setattr(readiness, "LONG", 0.0)
     goes_on, tried = threading.Event(), []
 
     def hang(_: float) -> None:
@@ -67,12 +68,31 @@ def test_a_disk_that_hangs_holds_one_thread_and_nobody_who_asks(monkeypatch: pyt
         goes_on.wait()
 
     ready = Readiness(hang)
-    assert ["does not come to an end" in ready.fault() for _ in range(20)] == [True] * 20
+    assert ["none that came to an end" in ready.fault() for _ in range(20)] == [True] * 20
     assert len(tried) == 1
     goes_on.set()
     end = time.monotonic() + 20.0
     while ready.fault():
         assert time.monotonic() < end
+
+
+def test_a_ledger_that_is_busy_is_a_fault_only_when_it_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "FRESH", 0.0)
+    busy = [True]
+
+    def rehearse(_: float) -> None:
+        if busy[0]:
+            raise DeadlinePassed("Expected a turn.")
+
+    ready = Readiness(rehearse)
+    assert [ready.fault(), ready.fault()] == ["", ""]
+    monkeypatch.setattr(readiness, "LONG", 0.0)
+    assert "none that came to an end" in ready.fault()
+    busy[0] = False
+    assert ready.fault() == ""
+    monkeypatch.setattr(readiness, "LONG", 10.0)
+    busy[0] = True
+    assert ready.fault() == "", "it counts from when it began anew"
 
 
 def test_the_rehearsal_really_writes_and_leaves_all_as_it_was(ledger: SqliteLedger, tmp_path: Path) -> None:

@@ -79,10 +79,12 @@ def _served(bench: Bench, installed: Installed) -> tuple[list[Claim], Findings]:
     with bench.home(rules=installed.rules) as (home, key), ExitStack() as kept:
         launch = encore(home, bench.size, python=str(installed.python))
         ready = []
-        for _ in range(STARTS):
+        for _ in range(STARTS - 1):
             with running(launch, logs=bench.folder) as server:
                 ready.append(server.ready_after)
+        # The last one stays, to be put under load.
         server = kept.enter_context(running(launch, logs=bench.folder))
+        ready.append(server.ready_after)
         meter = Meter(server, questions(key), connections=bench.settings.connections)
         meter.closed(bench.settings.seconds)
         workers = server.memory()[: bench.settings.workers]
