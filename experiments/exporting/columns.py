@@ -56,6 +56,7 @@ DECISIONS = (
     Column("contact_cost_micros", Kind.WHOLE, "cost of making contact"),
     Column("coupon", Kind.TEXT, "code that ties a redemption to the decision; none for control and plain messages"),
     Column("fingerprint", Kind.TEXT, "hash of the request"),
+    Column("recommended", Kind.JSON, "products that were recommended with it, and why; empty where nobody asked"),
 )
 PROPENSITIES = (
     Column("decision_id", Kind.TEXT, "the decision; one row for every allowed action"),
