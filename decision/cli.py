@@ -50,6 +50,7 @@ from decision.wiring import LEARNERS_ROUND, Home, system_user, utc_now
 
 log = logging.getLogger("encore")
 OFFLINE = "encore.commands"
+OFFLINE_PACKAGES = ("causalml", "mlflow", "sklearn", "pandas", "pyarrow", "matplotlib", "scipy", "implicit")
 FOLLOWERS = "encore.on_champion_change"
 PORT = click.IntRange(1, 65_535)
 
@@ -112,7 +113,7 @@ class Commands(click.Group):
         except EncoreError as error:
             click.echo(f"encore: {error}", err=True)
         except ModuleNotFoundError as error:
-            if error.name not in ("causalml", "mlflow", "sklearn", "pandas", "pyarrow", "matplotlib", "scipy"):
+            if error.name not in OFFLINE_PACKAGES:
                 raise
             click.echo(f"encore: this command needs {error.name}: pip install 'encore[offline]'", err=True)
         ctx.exit(2)

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from decision import __version__
+from decision.bundle.shelf import FOLDER
 from decision.errors import EncoreError, InvalidInput, NotFound
 from decision.ledger import backup as ledger_copy
 
@@ -32,7 +33,7 @@ class Contents(msgspec.Struct, frozen=True):
 
 
 def backup(root: Path, file: Path, *, now: datetime, progress: ledger_copy.Progress | None = None) -> Contents:
-    """Write programme, ledger and bundles of the shop in `root` to the new tar `file`, also while it serves.
+    """Write programme, ledger, bundles and recommendations of the shop in `root` to the new tar `file`; it may serve.
 
     Raises
     ------
@@ -51,8 +52,8 @@ def backup(root: Path, file: Path, *, now: datetime, progress: ledger_copy.Progr
         # After the ledger: a bundle is written before it is promoted, so that every champion's is there.
         paths = {LEDGER: copied} | {
             str(path.relative_to(root)): path
-            for path in (root / PROGRAMME, *sorted((root / BUNDLES).glob("*/*")))
-            if path.is_file() and not path.parent.name.startswith(".")
+            for path in (root / PROGRAMME, *_served(root))
+            if path.is_file() and not path.parent.name.startswith(".") and not path.name.startswith(".")
         }
         contents = Contents(now, __version__, {name: _sha256(path) for name, path in paths.items()})
         whole = Path(folder) / "backup.tar"
@@ -132,13 +133,19 @@ def _unpack(file: Path, folder: Path) -> None:
         raise _altered(file, f"a file that `encore backup` wrote ({error})") from error
 
 
+def _served(root: Path) -> list[Path]:
+    patterns = (f"{BUNDLES}/*/*", f"{FOLDER}/*", f"{FOLDER}/*/*")
+    return sorted(path for pattern in patterns for path in root.glob(pattern))
+
+
 def _altered(file: Path, expected: str) -> InvalidInput:
     return InvalidInput(f"Expected {expected} in {file}, found otherwise.", hint="Take another backup.")
 
 
 def _belongs(name: str) -> bool:
     parts = PurePosixPath(name).parts
-    return name in (LEDGER, PROGRAMME) or (len(parts) == 3 and parts[0] == BUNDLES and ".." not in parts)
+    depths = {BUNDLES: (3,), FOLDER: (2, 3)}
+    return name in (LEDGER, PROGRAMME) or (len(parts) in depths.get(parts[0], ()) and ".." not in parts)
 
 
 def _add_text(tar: tarfile.TarFile, name: str, text: bytes) -> None:

@@ -6,7 +6,7 @@ The model is Σ over her baskets of decay^age x the neighbours' weights (item-it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -82,14 +82,17 @@ def nothing(code: Why, detail: str) -> Recommended:
 def recommend(wish: Wish, history: History, shelf: Neighbours, held_back: HeldBack) -> Recommended:
     """Return up to `wish.n` products, best first; equal scores in the order of the catalogue."""
     pulls = _pulls(wish, history, shelf)
-    scores = np.bincount(pulls.to, weights=pulls.weight, minlength=len(shelf.products)).astype(np.float64)
-    barred = _barred(wish, history, shelf, held_back)
+    # Only what comes into question is looked at: a catalogue may hold a hundred thousand products.
+    places, at = np.unique(np.concatenate([pulls.to, shelf.popular]), return_inverse=True)
+    drawn = at[: len(pulls.to)]
+    scores = np.bincount(drawn, weights=pulls.weight, minlength=len(places)).astype(np.float64)
+    barred = _barred(places, wish, history, shelf, held_back)
     allowed = ~np.logical_or.reduce(list(barred.values()))
-    found = [_one(place, scores, pulls, shelf) for place in _best(np.where(allowed, scores, 0.0), wish.n)]
-    missing = wish.n - len(found)
-    if missing:
-        popular = [place for place in shelf.popular.tolist() if allowed[place] and scores[place] <= 0][:missing]
-        found += [Recommendation(shelf.products[place], 0.0, Why.POPULAR.value) for place in popular]
+    best = _best(np.where(allowed, scores, 0.0), wish.n)
+    found = [_one(int(places[c]), float(scores[c]), pulls, shelf) for c in best]
+    if len(found) < wish.n:
+        sellers = [c for c in at[len(pulls.to) :].tolist() if allowed[c] and scores[c] <= 0][: wish.n - len(found)]
+        found += [Recommendation(shelf.products[places[c]], 0.0, Why.POPULAR.value) for c in sellers]
     withheld = {why.value: int((mask & (scores > 0)).sum()) for why, mask in barred.items()}
     enough = len(found) == wish.n
     return Recommended(
@@ -179,26 +182,28 @@ def _other_sizes(places: IntArray, shelf: Neighbours) -> tuple[IntArray, FloatAr
     return to, SAME_FAMILY * (1.0 - shelf.return_rate[to]), by
 
 
-def _barred(wish: Wish, history: History, shelf: Neighbours, held_back: HeldBack) -> dict[Why, BoolArray]:
-    """Return for each reason which products [N] it holds back."""
+def _barred(
+    places: IntArray, wish: Wish, history: History, shelf: Neighbours, held_back: HeldBack
+) -> dict[Why, BoolArray]:
+    """Return for each reason which of the candidates at `places` [M] it holds back."""
     is_return = wish.purpose is Purpose.RETURN
     just = set() if is_return else set(wish.products)
     returned = _sent_back(wish, history)
     owned = {product for basket in history.baskets for product in basket} - returned
     barred = {
-        Why.JUST_BOUGHT: _mask(just, shelf),
-        Why.DURABLE: _durable(_places(owned | just, shelf), shelf),
-        Why.RETURNED: _mask(returned, shelf),
-        Why.OUT_OF_STOCK: _mask(held_back.out_of_stock, shelf),
-        Why.PROBLEM: _mask(held_back.problems, shelf),
-        Why.EXCLUDED: _mask(held_back.excluded, shelf),
+        Why.JUST_BOUGHT: _among(places, just, shelf),
+        Why.DURABLE: _durable(places, _places(owned | just, shelf), shelf),
+        Why.RETURNED: _among(places, returned, shelf),
+        Why.OUT_OF_STOCK: _among(places, held_back.out_of_stock, shelf),
+        Why.PROBLEM: _among(places, held_back.problems, shelf),
+        Why.EXCLUDED: _among(places, held_back.excluded, shelf),
     }
     if is_return and wish.return_reason == "quality":
         families = shelf.family[_places(wish.products, shelf)]
-        barred[Why.RETURNED] |= np.isin(shelf.family, families[families != NOBODY])
+        barred[Why.RETURNED] |= np.isin(shelf.family[places], families[families != NOBODY])
     if is_return and wish.return_reason == "size":
         # The same article in another size is what fits better.
-        barred[Why.RETURNED][_in_sizes(wish.products, shelf)] = False
+        barred[Why.RETURNED] &= ~np.isin(places, _in_sizes(wish.products, shelf))
     return barred
 
 
@@ -212,19 +217,18 @@ def _in_sizes(products: Iterable[str], shelf: Neighbours) -> IntArray:
     return places[shelf.variants[places] > 1]
 
 
-def _durable(owned: IntArray, shelf: Neighbours) -> BoolArray:
-    """Return which products [N] she has no more need of: durable ones she owns, and their like."""
-    mask = np.zeros(len(shelf.products), dtype=np.bool_)
-    mask[owned[shelf.durable[owned]]] = True
+def _durable(places: IntArray, owned: IntArray, shelf: Neighbours) -> BoolArray:
+    """Return which candidates [M] she has no more need of: durable ones that she owns, and their like."""
     categories = shelf.category[owned]
     categories = categories[categories != NOBODY]
-    return mask | np.isin(shelf.category, categories[shelf.durable_category[categories]])
+    settled = categories[shelf.durable_category[categories]]
+    return np.isin(places, owned[shelf.durable[owned]]) | np.isin(shelf.category[places], settled)
 
 
-def _mask(products: Iterable[str], shelf: Neighbours) -> BoolArray:
-    mask = np.zeros(len(shelf.products), dtype=np.bool_)
-    mask[_places(products, shelf)] = True
-    return mask
+def _among(places: IntArray, products: Collection[str], shelf: Neighbours) -> BoolArray:
+    if len(products) > len(places):
+        return np.array([shelf.products[place] in products for place in places.tolist()], dtype=np.bool_)
+    return np.isin(places, _places(products, shelf))
 
 
 def _places(products: Iterable[str], shelf: Neighbours) -> IntArray:
@@ -233,13 +237,13 @@ def _places(products: Iterable[str], shelf: Neighbours) -> IntArray:
 
 
 def _best(scores: FloatArray, n: int) -> Sequence[int]:
-    """Return the places of the `n` highest scores above 0."""
+    """Return the numbers of the `n` highest scores above 0."""
     candidates = np.flatnonzero(scores > 0)
     order = np.argsort(-scores[candidates].round(DIGITS), kind="stable")[:n]
-    return [int(place) for place in candidates[order]]
+    return [int(candidate) for candidate in candidates[order]]
 
 
-def _one(place: int, scores: FloatArray, pulls: _Pulls, shelf: Neighbours) -> Recommendation:
+def _one(place: int, score: float, pulls: _Pulls, shelf: Neighbours) -> Recommendation:
     why, by = pulls.strongest(place)
     because = None if by in (NOBODY, place) else shelf.products[by]
-    return Recommendation(shelf.products[place], round(float(scores[place]), DIGITS), why.value, because)
+    return Recommendation(shelf.products[place], round(score, DIGITS), why.value, because)

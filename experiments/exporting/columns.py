@@ -59,6 +59,7 @@ DECISIONS = (
     Column(
         "profile_sources", Kind.TEXT, "where profile values in the context are from: [source, as of, version]; JSON"
     ),
+    Column("recommended", Kind.JSON, "products that were recommended with it, and why; empty where nobody asked"),
 )
 PROPENSITIES = (
     Column("decision_id", Kind.TEXT, "the decision; one row for every allowed action"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
@@ -127,6 +127,7 @@ def _decision_record(seq: int, decision: Decision, facts: Sequence[Column], salt
         "coupon": decision.coupon,
         "fingerprint": decision.fingerprint,
         "profile_sources": _json([(s.name, s.as_of.isoformat(), s.version) for s in decision.profile_sources]),
+        "recommended": None if decision.recommended is None else _json(asdict(decision.recommended)),
     }
     for column in facts:
         value = decision.context.get(column.name.removeprefix(CONTEXT))

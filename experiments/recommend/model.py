@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from decision.records import BoolArray, FloatArray, IntArray
-from experiments.recommend.purchases import DAY_US, Purchases
+from experiments.recommend.purchases import DAY_US, Purchases, distinct
 
 NEAREST = 60
 STAND_INS = 30
@@ -77,8 +77,7 @@ def nearness(purchases: Purchases) -> Nearness:
     used, basket = np.unique(purchases.basket, return_inverse=True)
     baskets = matrix(basket, purchases.product, (len(used), n))
     who, customer = np.unique(purchases.of_line, return_inverse=True)
-    pairs = np.unique(np.stack([customer, purchases.product]), axis=1)
-    customers = matrix(pairs[0], pairs[1], (len(who), n))
+    customers = matrix(*distinct(customer, purchases.product, n), (len(who), n))
     at = purchases.at[purchases.basket]
     recent = at > at.max() - RECENT_DAYS * DAY_US
     sold = np.bincount(purchases.product[recent], minlength=n) + 1.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from decision.records import BoolArray, FloatArray, IntArray
-from experiments.recommend.purchases import DAY_US, Purchases
+from experiments.recommend.purchases import DAY_US, Purchases, distinct
 
 REBUY_DAYS = 180
 # Fewer buyers than this whose time is over say nothing of a shop's habits.
@@ -50,15 +50,16 @@ def rebuys(purchases: Purchases, *, prior: float) -> Rebuys:
 
 def _again(purchases: Purchases, of: IntArray, n: int, days: int, prior: float) -> tuple[FloatArray, IntArray]:
     known = of >= 0
-    events = np.unique(np.stack([purchases.of_line[known], of[known], purchases.basket[known]]), axis=1)
-    at = purchases.at[events[2]]
-    first = np.ones(events.shape[1], dtype=np.bool_)
-    first[1:] = (events[:2, 1:] != events[:2, :-1]).any(axis=0)
-    followed = np.zeros(events.shape[1], dtype=np.bool_)
+    # Baskets stand in the order of time: so do the events of a customer with a product.
+    who, basket = distinct(purchases.of_line[known] * n + of[known], purchases.basket[known], len(purchases.customer))
+    at = purchases.at[basket]
+    first = np.ones(len(who), dtype=np.bool_)
+    first[1:] = who[1:] != who[:-1]
+    followed = np.zeros(len(who), dtype=np.bool_)
     followed[:-1] = ~first[1:] & (at[1:] - at[:-1] <= days * DAY_US)
     over = first & (at <= purchases.at[purchases.basket].max() - days * DAY_US)
-    buyers = np.bincount(events[1][over], minlength=n)
-    again = np.bincount(events[1][over & followed], minlength=n)
+    buyers = np.bincount(who[over] % n, minlength=n) if n else np.zeros(0, dtype=np.int64)
+    again = np.bincount(who[over & followed] % n, minlength=n) if n else np.zeros(0, dtype=np.int64)
     if buyers.sum() < FEWEST_BUYERS or days < 1:
         return np.full(n, np.nan), buyers
     return shrunken(again, buyers, prior=prior), buyers
@@ -73,7 +74,7 @@ def shrunken(successes: IntArray, trials: IntArray, *, prior: float) -> FloatArr
 def return_rates(purchases: Purchases, *, prior: float) -> FloatArray:
     """Return the share of each product's buyers [N] who sent it back."""
     n = len(purchases.products)
-    bought = np.unique(np.stack([purchases.of_line, purchases.product]), axis=1)
-    back = np.unique(np.stack([purchases.back_customer, purchases.back_product]), axis=1)
-    buyers, returners = np.bincount(bought[1], minlength=n), np.bincount(back[1], minlength=n)
+    _, bought = distinct(purchases.of_line, purchases.product, n)
+    _, back = distinct(purchases.back_customer, purchases.back_product, n)
+    buyers, returners = np.bincount(bought, minlength=n), np.bincount(back, minlength=n)
     return shrunken(np.minimum(returners, buyers), buyers, prior=prior)

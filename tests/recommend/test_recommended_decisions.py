@@ -1,6 +1,8 @@
 """`POST /v1/decisions` with recommendations, as the checkout sees it."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -9,9 +11,12 @@ from flask.testing import FlaskClient
 
 from decision.api.decisions import fingerprint_of
 from decision.api.schemas import DecisionQuestion
-from decision.bundle.shelf import FOLDER, OUT_OF_STOCK, PROBLEMS
+from decision.bundle.shelf import FOLDER, OUT_OF_STOCK, PROBLEMS, Shelf, fresh_shelf
 from decision.errors import LedgerError
+from decision.flow.backup import backup, restore
+from decision.stages.withdrawal import withdrawn
 from decision.wiring import Home, Shop, utc_now
+from experiments.exporting.sources import _decision_record
 from tests.recommend.shelves import written
 from tests.support import DAY, bought, client_of, refunded
 
@@ -166,3 +171,31 @@ def test_offers_avoid_problem_products_where_the_programme_says_so(trained: Shop
     after = ask(client, decision_id="d-2")
     assert (after["action"]["action_id"], after["reasons"][0]["code"]) == ("control", "excluded_product")
     assert "COFFEE" in after["reasons"][0]["detail"]
+
+
+def test_a_backup_takes_along_what_is_recommended_from(trained: Shop, tmp_path: Path) -> None:
+    (trained.home.root / FOLDER / OUT_OF_STOCK).write_text("product\nMUG\n")
+    backup(trained.home.root, tmp_path / "b.tar", now=utc_now())
+    restore(tmp_path / "b.tar", tmp_path / "restored", now=utc_now())
+    shelf, wrong = fresh_shelf(tmp_path / "restored", Shelf())
+    assert wrong is None
+    assert shelf.neighbours is not None
+    assert shelf.neighbours.manifest.version == trained.home.recommendations.current
+    assert shelf.out_of_stock == {"MUG"}
+
+
+def test_what_was_recommended_is_exported(trained: Shop, client: FlaskClient) -> None:
+    ask(client, decision_id="d-1", recommendations=1)
+    ask(client, decision_id="d-2")
+    decided = [trained.ledger.decision(one) for one in ("d-1", "d-2")]
+    told, silent = (_decision_record(1, one, (), "salt")["recommended"] for one in decided if one)
+    assert json.loads(told)["products"][0]["product"] == "GRINDER"
+    assert silent is None
+
+
+def test_who_was_answered_too_late_was_recommended_nothing(trained: Shop, client: FlaskClient) -> None:
+    ask(client, recommendations=2)
+    decision = trained.ledger.decision("d-1")
+    assert decision is not None
+    assert decision.recommended is not None
+    assert withdrawn(decision).recommended is None
