@@ -126,6 +126,7 @@ def _decision_record(seq: int, decision: Decision, facts: Sequence[Column], salt
         "contact_cost_micros": decision.contact_cost_micros,
         "coupon": decision.coupon,
         "fingerprint": decision.fingerprint,
+        "profile_sources": _json([(s.name, s.as_of.isoformat(), s.version) for s in decision.profile_sources]),
         "recommended": None if decision.recommended is None else _json(asdict(decision.recommended)),
     }
     for column in facts:
