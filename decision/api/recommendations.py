@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from decision.api.schemas import DecisionAnswer, DecisionQuestion, RecommendationAnswer, RecommendationsAnswer
-from decision.records import Recommended
+
+if TYPE_CHECKING:
+    # The client of a till imports this room, and needs no numpy.
+    from decision.records import Recommended
 
 
 def recommendations_answer(found: Recommended | None) -> RecommendationsAnswer | UnsetType:

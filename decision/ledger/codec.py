@@ -58,7 +58,7 @@ class DecisionBody(msgspec.Struct, frozen=True):
     promise: tuple[str, dict[str, Any]] | None = None
     window_ends_at: int | None = None
     # Unset, not null: who asks for none pays no bytes.
-    recommended: Recommended | msgspec.UnsetType = msgspec.UNSET
+    recommended: Recommended | UnsetType = UNSET
     profile_sources: tuple[tuple[str, int, str], ...] | UnsetType = UNSET
 
 
@@ -89,7 +89,7 @@ def decision_row(decision: Decision) -> tuple[Any, ...]:
         redemption_share=decision.redemption_share,
         promise=None if decision.promise is None else (decision.promise.kind, dict(decision.promise.terms)),
         window_ends_at=None if decision.window_ends_at is None else to_us(decision.window_ends_at),
-        recommended=msgspec.UNSET if decision.recommended is None else decision.recommended,
+        recommended=UNSET if decision.recommended is None else decision.recommended,
         profile_sources=tuple((s.name, to_us(s.as_of), s.version) for s in decision.profile_sources) or UNSET,
     )
     return (
@@ -134,7 +134,7 @@ def decision_of(row: tuple[Any, ...]) -> Decision:
         redemption_share=body.redemption_share,
         promise=None if body.promise is None else Promise(*body.promise),
         window_ends_at=None if body.window_ends_at is None else from_us(body.window_ends_at),
-        recommended=None if body.recommended is msgspec.UNSET else body.recommended,
+        recommended=None if body.recommended is UNSET else body.recommended,
         profile_sources=tuple(ProfileSource(n, from_us(at), v) for n, at, v in body.profile_sources or ()),
     )
 

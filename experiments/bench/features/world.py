@@ -43,7 +43,9 @@ def _part(order: IntArray, orders: int, customers: int) -> pa.Table:
     # Some buy much more often than others.
     customer = (customers * (_of(order, 1, 10**9) / 10**9) ** 1.5).astype(np.int64)
     placed = (order * (_DAYS * 86_400 / orders)).astype(np.int64) + _of(order, 2, 86_400)
-    product = rng.integers(0, 20_000, n) * rng.integers(1, 4, n) // 3
+    # Half of the lines are of what the order is about: in several sizes, and bought again by the same customers.
+    about = np.where(_of(order, 8, 3) == 0, _of(customer, 9, 20_000), _of(order, 10, 20_000))
+    product = np.where(rng.random(n) < 0.5, about, rng.integers(0, 20_000, n))
     back = rng.random(n) < 0.08
     pieces = rng.integers(1, 4, n)
     cents = rng.integers(100, 20_000, n) * np.where(back, -1, 1)
