@@ -108,9 +108,9 @@ def test_a_fault_of_the_transaction_reaches_everybody_and_the_next_are_served(le
 
 
 def test_who_loses_patience_writes_nothing_later(ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("decision.ledger.sqlite.CALLERS_PATIENCE", 0.1)
     with ThreadPoolExecutor(N) as pool:
-        with ledger._transaction():
+        with monkeypatch.context() as impatient, ledger._transaction():
+            impatient.setattr("decision.ledger.sqlite.CALLERS_PATIENCE", 0.1)
             found = [pool.submit(record, ledger, n, limit=100) for n in range(N)]
             assert [one.result(timeout=5) for one in found] == ["fault"] * N
         assert waiting(ledger) == 0
