@@ -104,6 +104,7 @@ def compare(journal: Journal, cut_date: str) -> list[Row]:
 def _figures(
     truth: tuple[FloatArray, FloatArray, FloatArray], found: Foretold, ours: Foretold, came: Any
 ) -> dict[str, Figure]:
+    pairs: list[tuple[tuple[tuple[str, metrics.Metric, int], ...], FloatArray, FloatArray, FloatArray]]
     pairs = [(CHANCE, truth[0], ours.chance, found.chance)]
     if ours.money is not None and found.money is not None:
         pairs.append((MONEY, truth[1], ours.money, found.money))
