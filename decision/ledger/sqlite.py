@@ -43,6 +43,7 @@ from decision.ledger.codec import (
 from decision.ledger.connection import CALLERS_PATIENCE, PATIENCE, Connection, Connections, Turns
 from decision.ledger.group_commit import GroupCommit
 from decision.ledger.migrations import STEPS, applied, check_not_newer, migrate
+from decision.ledger.profiles import SqliteProfiles
 from decision.ledger.ranks import SqliteRanks
 from decision.ledger.sqlite_outbox import SqliteOutbox
 from decision.ledger.withdrawn import Mark, Withdrawn
@@ -166,6 +167,11 @@ class SqliteLedger:
 
     def _transaction(self, *, patience: float = PATIENCE) -> AbstractContextManager[sqlite3.Connection]:
         return self._connections.transaction(patience=patience)
+
+    @property
+    def profiles(self) -> SqliteProfiles:
+        """See `Ledger.profiles`."""
+        return SqliteProfiles(self._connections)
 
     @property
     def ranks(self) -> SqliteRanks:

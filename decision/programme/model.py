@@ -249,6 +249,8 @@ class Programme:
     digest: str
     ranking: RankSettings = field(default_factory=RankSettings)
     retention: Retention = field(default_factory=Retention)
+    # The values of customers' profiles that decisions see, with their kinds: number or category.
+    profile: Mapping[str, str] = field(default_factory=dict)
 
     def action(self, action_id: str) -> Action:
         """Return the action with this id. Raises `UnknownName` when the programme has none."""

@@ -39,6 +39,7 @@ from decision.programme.model import (
     Store,
     actions_of,
 )
+from decision.programme.profile import profile_values
 from decision.programme.section import Problems, Section, shown, unknown
 from decision.records import CONTROL, EVERY_CHANNEL, Group
 
@@ -124,6 +125,7 @@ def _programme(root: Section, *, digest: str) -> Programme:
     actions = actions_of(offers)
     action_ids = tuple(action.action_id for action in actions)
     features = {name: _feature(section) for name, section in root.subs("features").items()}
+    profile = _profile(root.sub("profile"), tuple(channels), features)
     programme = Programme(
         name=head.text("name"),
         currency=_currency(head),
@@ -143,7 +145,8 @@ def _programme(root: Section, *, digest: str) -> Programme:
         budgets=_budgets(root, tuple(offers), tuple(stores)),
         guardrails=_guardrails(root.sub("guardrails")),
         guardrail_metrics=_guardrail_metrics(root.sub("guardrail_metrics")),
-        eligibility=_eligibility(root.sub("eligibility"), features),
+        eligibility=_eligibility(root.sub("eligibility"), features, profile),
+        profile=MappingProxyType(profile),
         features=MappingProxyType(features),
         actions=actions,
         digest=digest,
@@ -369,7 +372,21 @@ def _guardrail_metrics(section: Section) -> tuple[GuardrailRule, ...]:
     return tuple(found)
 
 
-def _eligibility(section: Section, features: Mapping[str, Feature]) -> Eligibility:
+def _profile(section: Section, channels: tuple[str, ...], features: Mapping[str, Feature]) -> dict[str, str]:
+    """Return the values of customers' profiles that decisions see, with their kinds."""
+    if not section.has("values"):
+        section.finish()
+        return {}
+    known = profile_values(channels)
+    names = section.texts("values", known=tuple(known), what="profile value")
+    for name in names:
+        if name in features:
+            section.wrong("values", f"expected another name in [features] than {name!r}, which the profile has too")
+    section.finish()
+    return {name: known[name] for name in names if name in known}
+
+
+def _eligibility(section: Section, features: Mapping[str, Feature], profile: Mapping[str, str]) -> Eligibility:
     eligibility = Eligibility(
         max_return_rate=section.number("max_return_rate", high=1.0) if section.has("max_return_rate") else None,
         return_rate_min_orders=section.whole("return_rate_min_orders", 5, low=1),
@@ -377,7 +394,7 @@ def _eligibility(section: Section, features: Mapping[str, Feature]) -> Eligibili
         rules=section.texts("rules"),
     )
     for rule in eligibility.rules:
-        for mistake in rules.mistakes(rule, features):
+        for mistake in rules.mistakes(rule, features, profile):
             section.wrong("rules", mistake)
     section.finish()
     return eligibility

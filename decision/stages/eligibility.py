@@ -19,10 +19,14 @@ FLAT = ("trigger", "store")
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A compiled rule, and the facts it speaks of: fields by the name of a fact, None where it needs the fact whole."""
+    """A compiled rule, and the facts it speaks of: fields by the name of a fact, None where it needs the fact whole.
+
+    `of_profile` are the other names in it: values of the profile, and what CEL's macros bind.
+    """
 
     program: Any
     speaks_of: tuple[tuple[str, frozenset[str] | None], ...]
+    of_profile: tuple[str, ...] = ()
 
     def holds(self, about: Mapping[str, Any]) -> bool:
         """Return whether the rule is true of the facts; raises what CEL does where it can't be said."""
@@ -31,6 +35,7 @@ class _Rule:
             name: about[name] if fields is None else {f: about[name][f] for f in fields if f in about[name]}
             for name, fields in self.speaks_of
         }
+        needed |= {name: about[name] for name in self.of_profile if name in about}
         return self.program.execute(needed) is True
 
 
@@ -40,7 +45,9 @@ def _compiled(rule: str) -> _Rule:
     import cel
 
     program = cel.compile(rule)
-    return _Rule(program, tuple((name, _fields_of(name, rule)) for name in FACTS if name in program.variables()))
+    names = program.variables()
+    speaks_of = tuple((name, _fields_of(name, rule)) for name in FACTS if name in names)
+    return _Rule(program, speaks_of, tuple(name for name in names if name not in FACTS))
 
 
 def _fields_of(fact: str, rule: str) -> frozenset[str] | None:
@@ -52,8 +59,9 @@ def _fields_of(fact: str, rule: str) -> frozenset[str] | None:
 
 
 def facts(request: DecisionRequest, customer: Customer) -> dict[str, Any]:
-    """Return what a rule can speak of: customer, order, trigger, store and features."""
+    """Return what a rule can speak of: customer, order, trigger, store, features, and the values of her profile."""
     return {
+        **customer.profile.values,
         "customer": {
             "orders": customer.orders,
             "returns": customer.returns,

@@ -11,9 +11,26 @@ from decision.errors import InvalidInput
 from decision.money import to_micros
 from decision.programme.model import Programme
 from decision.stages.events import check_time
-from experiments.importing.cells import Unusable, category, decimal, text
+from experiments.importing.cells import Unusable, category, decimal, flag, text
 from experiments.importing.orders_mapping import OrdersMapping
 from experiments.importing.table import Row
+
+
+@dataclass(frozen=True, slots=True)
+class LineFacts:
+    """What a line says beside who bought what; None where its file does not tell."""
+
+    category: str | None = None
+    variant: str | None = None
+    discount_micros: int | None = None
+    margin_micros: int | None = None
+    return_reason: str | None = None
+    channel: str | None = None
+    store: str | None = None
+    loyalty: bool | None = None
+
+
+NOTHING_MORE = LineFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +44,7 @@ class Line:
     amount_micros: int
     at: datetime
     returned: bool
+    facts: LineFacts = NOTHING_MORE
 
 
 class OrderLines:
@@ -57,7 +75,21 @@ class OrderLines:
         product = self._product(row)
         returned, quantity = self._quantity(row, order_id)
         price = self._price(row)
-        return Line(order_id, customer_id, product, quantity, _amount(quantity, price), self._time(row), returned)
+        facts = self._facts(row) if mapping.optional else NOTHING_MORE
+        amount = _amount(quantity, price)
+        return Line(order_id, customer_id, product, quantity, amount, self._time(row), returned, facts)
+
+    def _facts(self, row: Row) -> LineFacts:
+        found: dict[str, Any] = {}
+        for name, column in self._mapping.optional.items():
+            cell = self._cell(row, column)
+            if text(cell) is None:
+                continue
+            if name in ("discount", "margin"):
+                found[f"{name}_micros"] = _micros(decimal(cell, column), allow_negative=name == "margin")
+            else:
+                found[name] = flag(cell, column) if name == "loyalty" else category(cell, column)
+        return LineFacts(**found)
 
     def _cell(self, row: Row, column: str) -> Any:
         return row[self._place[column]]
@@ -109,7 +141,11 @@ class OrderLines:
 
 
 def _amount(quantity: Decimal, price: Decimal) -> int:
+    return _micros(quantity * price)
+
+
+def _micros(amount: Decimal, *, allow_negative: bool = False) -> int:
     try:
-        return to_micros(quantity * price)
+        return to_micros(amount, allow_negative=allow_negative)
     except InvalidInput:
         raise Unusable("an amount that is too large or has more than six decimals") from None

@@ -53,28 +53,52 @@ class Basket:
     returned: bool
     at: datetime
     amount_micros: int = 0
-    products: list[tuple[str, int | float, int]] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
     row_numbers: list[int] = field(default_factory=list)
 
     def add(self, row_number: int, line: Line) -> None:
         """Take a line in."""
         self.at = min(self.at, line.at)
         self.amount_micros += line.amount_micros
-        whole = line.quantity == line.quantity.to_integral_value()
-        quantity = int(line.quantity) if whole else float(line.quantity)
-        self.products.append((line.product, quantity, line.amount_micros))
+        self.lines.append(line)
         self.row_numbers.append(row_number)
 
     def event(self, currency: str) -> Event:
-        """Return what the shop would have sent; `products` holds (code, quantity, micros of the line)."""
+        """Return what the shop would have sent; `products` holds (code, quantity, micros of the line).
+
+        A line of which category or variant is known has them as well.
+        """
         properties: dict[str, Any] = {
             "order_id": self.order_id,
             "revenue": str(Decimal(self.amount_micros) / MICROS),
             "currency": currency,
-            "products": self.products,
+            "products": [_product(line) for line in self.lines],
+            **self._facts(),
         }
         name = ORDER_REFUNDED if self.returned else ORDER_COMPLETED
         return Event(name, self.customer_id, self.at, properties, self.message_id)
+
+    def _facts(self) -> dict[str, Any]:
+        """Return what the file's optional columns say of the whole: sums of money, else what the first line says."""
+        facts = [line.facts for line in self.lines]
+        told: dict[str, Any] = {
+            name: next((value for line in facts if (value := getattr(line, name)) is not None), None)
+            for name in ("return_reason", "channel", "store", "loyalty")
+        }
+        for name in ("discount", "margin"):
+            amounts = [getattr(line, f"{name}_micros") for line in facts]
+            # A sum that lacks lines would be taken for the whole.
+            if None not in amounts:
+                told[name] = str(Decimal(sum(amounts)) / MICROS)
+        return {name: value for name, value in told.items() if value is not None}
+
+
+def _product(line: Line) -> tuple[Any, ...]:
+    whole = line.quantity == line.quantity.to_integral_value()
+    quantity = int(line.quantity) if whole else float(line.quantity)
+    said = (line.product, quantity, line.amount_micros)
+    more = (line.facts.category, line.facts.variant)
+    return said if more == (None, None) else (*said, *more)
 
 
 def import_orders(
@@ -93,7 +117,7 @@ def import_orders(
     """
     rejects = Rejects()
     lines = OrderLines(mapping, table.columns, programme=programme, now=now)
-    n, baskets = _gather(table, lines, mapping, rejects, advance)
+    n, baskets = gather(table, lines, mapping, rejects, advance)
     outcomes = _outcomes(baskets, rejects, programme=programme, now=now)
     written = rejects.write(table, rejects_path)
     orders = [outcome for outcome in outcomes if outcome.name == ORDER_COMPLETED]
@@ -113,9 +137,10 @@ def import_orders(
     )
 
 
-def _gather(
+def gather(
     table: Table, lines: OrderLines, mapping: OrdersMapping, rejects: Rejects, advance: Advance
 ) -> tuple[int, Iterable[Basket]]:
+    """Return how many lines the table has, and its orders and returns; what can't be used goes to `rejects`."""
     n = 0
     baskets: dict[str, Basket] = {}
     seen: set[tuple[Any, ...]] = set()

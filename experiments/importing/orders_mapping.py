@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from decision.programme.model import Programme
@@ -31,9 +32,16 @@ class ReturnRule:
         return self.prefix is not None
 
 
+# What a line may say beside who bought what: the files of most shops lack some of it.
+OPTIONAL = ("category", "variant", "discount", "margin", "return_reason", "channel", "store", "loyalty")
+
+
 @dataclass(frozen=True, slots=True)
 class OrdersMapping:
-    """A validated mapping. `returns` is None where the file holds none; `excluded` matches no-product codes whole."""
+    """A validated mapping. `returns` is None where the file holds none; `excluded` matches no-product codes whole.
+
+    `optional` are the columns of `OPTIONAL` that the file has.
+    """
 
     name: str
     clock: Clock
@@ -48,6 +56,7 @@ class OrdersMapping:
     excluded: re.Pattern[str]
     adjustment_prefixes: tuple[str, ...]
     keep_duplicates: bool
+    optional: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_orders_mapping(path: Path, file: Path, programme: Programme) -> tuple[OrdersMapping, Table]:
@@ -74,6 +83,7 @@ def read_orders_mapping(path: Path, file: Path, programme: Programme) -> tuple[O
         excluded=_excluded(head),
         adjustment_prefixes=head.texts("adjustment_prefixes"),
         keep_duplicates=head.text("duplicate_lines", "keep", one_of=("keep", "reject")) == "keep",
+        optional={key: draft.column(columns, key) for key in OPTIONAL if columns.has(key)},
     )
     columns.finish()
     head.finish()

@@ -18,6 +18,7 @@ from tests.support import DAY, NOW, bought, decided, programme, refunded
 
 # To take a ledger back before a step, newest first. A new migration is one more line at the top.
 BACK = {
+    "m009_profiles": "DROP TABLE profiles",
     "m008_outbox": "DROP TABLE endpoints; DROP TABLE deliveries",
     "m007_ranked_events": "; ".join(
         f"DROP TABLE ranked_{name}" for name in ("events", "open", "told", "rewards", "models")
