@@ -76,7 +76,7 @@ def fit_linear(panel: Panel, of: tuple[int, ...] = ALL, *, weights: FloatArray |
     seen = known_waves(int(panel.day.max() - panel.day.min()) + 2 * 7)
     wave = WAVE_SCALE * waves(panel.day)[:, :seen]
     columns = np.concatenate([columns, wave], axis=1)
-    model = LogisticRegression(C=1.0, max_iter=2_000).fit(columns, panel.bought, sample_weight=weights)
+    model = LogisticRegression(C=1.0, solver="newton-cholesky").fit(columns, panel.bought, sample_weight=weights)
     found = model.coef_[0]
     n = len(found) - seen
     cosine, sine = (*(WAVE_SCALE * found[n:]).tolist(), 0.0, 0.0)[:2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -64,6 +65,13 @@ class Journal:
             return self
         drawn = np.random.default_rng(seed).choice(len(self.names), most, replace=False)
         return self.where(np.isin(self.customer, drawn))
+
+    def sha256(self) -> str:
+        """Return a hash over what is known: the same order lines give the same."""
+        hashed = hashlib.sha256("\n".join(self.names).encode())
+        for column in self._columns():
+            hashed.update(np.ascontiguousarray(column).tobytes())
+        return hashed.hexdigest()
 
     def _columns(self) -> tuple[Any, ...]:
         return (self.customer, self.day, self.amount, self.returned, self.margin, self.orders)

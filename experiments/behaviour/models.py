@@ -103,6 +103,7 @@ def fit(history: History, cut: int, settings: Settings, *, advance: Callable[[in
         next_category=follows,
         response=response,
         verdicts=tuple(by_model.values()),
+        data_sha256=journal.sha256(),
     )
 
 

@@ -102,6 +102,6 @@ def _fit_spending(journal: Journal, cut: int, span: int) -> Spending:
     facts, money = np.vstack(x), np.concatenate(y)
     hinges = fit_hinges(facts, tuple(range(len(SPENT))), straight=True)
     scale = float(money.mean()) or 1.0
-    model = TweedieRegressor(power=POWER, alpha=PENALTY, link="log", max_iter=3_000)
+    model = TweedieRegressor(power=POWER, alpha=PENALTY, link="log", solver="newton-cholesky")
     model.fit(hinges.columns(facts), money / scale)
     return Spending(hinges, float(model.intercept_) + float(np.log(scale)), model.coef_, span)
