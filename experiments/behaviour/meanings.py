@@ -37,6 +37,7 @@ COLUMNS: Mapping[str, tuple[str, str, str]] = {
     "frequency": ("int64", "1 to 5", "5: bought most often"),
     "money": ("int64", "1 to 5", "5: spent most"),
     "rfm": ("string", "", "the segment that recency and frequency make"),
+    "why": ("string", "", "what moves her chance of a purchase most, a line each; null without enough data"),
     "grid": (
         "string",
         "",
