@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -44,6 +44,7 @@ class Reason(StrEnum):
     NO_CONSENT = "no_consent"
     QUIET_HOURS = "quiet_hours"
     FREQUENCY_CAP = "frequency_cap"
+    REMOVED_BY_RULE = "removed_by_rule"
     BUDGET_EXHAUSTED = "budget_exhausted"
     MARGIN_FLOOR = "margin_floor"
     NOT_IN_STORE = "not_in_store"
@@ -142,6 +143,30 @@ EVERY_CHANNEL = "*"
 
 
 @dataclass(frozen=True, slots=True)
+class ProfileSource:
+    """Where values of a profile come from, what was known for them (strictly before `as_of`), and of which version."""
+
+    name: str
+    as_of: datetime
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What was worked out of a customer offline: values by name, and where they come from."""
+
+    values: Mapping[str, ContextValue] = field(default_factory=dict)
+    sources: tuple[ProfileSource, ...] = ()
+
+    def only(self, names: Iterable[str]) -> Profile:
+        """Return the values of these names, None where there is none."""
+        return Profile({name: self.values.get(name) for name in names}, self.sources)
+
+
+NO_PROFILE = Profile()
+
+
+@dataclass(frozen=True, slots=True)
 class Customer:
     """What the ledger knows of a customer at a moment.
 
@@ -159,6 +184,7 @@ class Customer:
     consent: Mapping[str, Consent] = field(default_factory=dict)
     contacts: tuple[datetime, ...] = ()
     version: int = 0
+    profile: Profile = NO_PROFILE
 
     @property
     def opted_out(self) -> bool:
@@ -243,6 +269,7 @@ class Decision:
     redemption_share: float = 0.0
     promise: Promise | None = None
     window_ends_at: datetime | None = None
+    profile_sources: tuple[ProfileSource, ...] = ()
 
     @property
     def imported(self) -> bool:

@@ -50,10 +50,11 @@ class Champion:
         context: Mapping[str, ContextValue],
     ) -> Valued:
         """Return what is foreseen for those of the allowed actions that the bundle was trained with."""
-        known = tuple([action.action_id in self.index for action in allowed])
+        ids = [action.action_id for action in allowed]
+        known = tuple([action_id in self.index for action_id in ids])
         actions = allowed if all(known) else [a for a, is_known in zip(allowed, known, strict=True) if is_known]
         features = self.encoder.encode(context)
-        index = np.array([self.index[action.action_id] for action in actions])
+        index = np.array([self.index[action_id] for action_id in ids if action_id in self.index])
         components = self.model.predict(features, index)
         cost = expected_cost(programme, actions, components)
         outlook = Outlook(features, index, components, before_cost(programme, goal, components).less(cost))

@@ -14,6 +14,7 @@ from decision import server
 from decision.api import auth, customers, decisions, events, health, metrics, openapi, policy, problem
 from decision.api.compat import ofrep, personalizer, segment, webhooks
 from decision.api.gate import Gate
+from decision.api.straight import Straight
 from decision.errors import EncoreError
 from decision.watching import logs, places
 from decision.watching.metrics import Metrics
@@ -44,6 +45,7 @@ def create_app(shop: Shop, counted: Metrics | None = None, form: logs.Form | Non
     shop.on_fault = counted.survived
     app.register_blueprint(metrics.blueprint(shop, counted))
     # mypy takes the assignment of a method for a mistake; it is how Flask is wrapped. Whom the gate turns away is seen.
+    app.wsgi_app = Straight(app, shop)  # type: ignore[method-assign]
     app.wsgi_app = Gate(app.wsgi_app, shop.limits, shed=partial(_note_shed, shop))  # type: ignore[method-assign]
     app.wsgi_app = Watched(app.wsgi_app, counted, form)  # type: ignore[method-assign]
     return app

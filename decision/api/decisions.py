@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -58,6 +59,7 @@ COUNTED = frozenset({Reason.RULE_FAILED.value, Reason.POLICY_MISSING.value})
 LATE = "AnsweredLate"
 FAULT = "Encore could not decide; nothing was written or promised"
 _decoder = msgspec.json.Decoder(DecisionQuestion)
+_encoder = msgspec.json.Encoder()
 
 
 def blueprint(shop: Shop) -> Blueprint:
@@ -67,10 +69,9 @@ def blueprint(shop: Shop) -> Blueprint:
     @routes.post("/v1/decisions")
     @open_to(Role.CHECKOUT)
     def post_decision() -> Response:
-        question = parsing.decode(parsing.body_of(request, limit=BODY_LIMIT), _decoder)
-        key = parsing.idempotency_key(request.headers.get("Idempotency-Key"))
-        decision_id = id_of(question, key=key, now=utc_now())
-        return answer(answered(question, decision_id=decision_id, fingerprint=fingerprint_of(question), shop=shop))
+        body = parsing.body_of(request, limit=BODY_LIMIT)
+        question, header = parsing.decode(body, _decoder), request.headers.get("Idempotency-Key")
+        return answer(_asked(question, header, shop=shop, environ=request.environ))
 
     @routes.get("/v1/decisions/<decision_id>")
     @open_to(Role.ANALYST, Role.MARKETER)
@@ -83,16 +84,33 @@ def blueprint(shop: Shop) -> Blueprint:
     return routes
 
 
-def answered(question: DecisionQuestion, *, decision_id: str, fingerprint: str, shop: Shop) -> DecisionAnswer:
+def encoded_answer(body: bytes, header: str | None, *, shop: Shop, environ: dict[str, Any]) -> bytes:
+    """Return the answer to a question, both as JSON; `header` is the Idempotency-Key, where there is one.
+
+    Raises
+    ------
+    msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidInput : the caller's mistakes.
+    """
+    return _encoder.encode(_asked(_decoder.decode(body), header, shop=shop, environ=environ))
+
+
+def _asked(question: DecisionQuestion, header: str | None, *, shop: Shop, environ: dict[str, Any]) -> DecisionAnswer:
+    decision_id = id_of(question, key=parsing.idempotency_key(header), now=utc_now())
+    return answered(question, decision_id=decision_id, fingerprint=fingerprint_of(question), shop=shop, environ=environ)
+
+
+def answered(
+    question: DecisionQuestion, *, decision_id: str, fingerprint: str, shop: Shop, environ: dict[str, Any]
+) -> DecisionAnswer:
     """Return the answer to a question: the one it got before under this id, a new one, or control.
 
-    Control is answered after a fault, and at the deadline, which counts from when the present request came.
+    Control is answered after a fault, and at the deadline, which counts from when the request of `environ` came.
 
     Raises
     ------
     InvalidInput, IdempotencyMismatch : the caller's mistakes; no other error leaves this.
     """
-    serving, now, until = shop.serving, utc_now(), request.environ[CAME] + shop.limits.deadline_seconds
+    serving, now, until = shop.serving, utc_now(), environ[CAME] + shop.limits.deadline_seconds
     try:
         with shop.ledger.within(until - time.monotonic()):
             # Before anything is checked against the programme of today: a retry is answered as it was the first time.
@@ -107,17 +125,17 @@ def answered(question: DecisionQuestion, *, decision_id: str, fingerprint: str, 
         raise
     except DeadlinePassed as late:
         shop.count_fault(type(late).__name__)
-        seen_in(request.environ).fell_back(decision_id, late)
+        seen_in(environ).fell_back(decision_id, late)
         return fallback(decision_id, code=Reason.DEADLINE.value, detail=TOO_LATE, now=now)
     except Exception as fault:
         # The till never waits on us: any fault answers control, and is counted.
         shop.count_fault(type(fault).__name__)
-        seen_in(request.environ).fell_back(decision_id, fault)
+        seen_in(environ).fell_back(decision_id, fault)
         return fallback(decision_id, code=Reason.FAULT.value, detail=FAULT, now=now)
     if time.monotonic() > until:
         # It led others when the disk held it up. It is true, so it is told; that it came late must show.
         shop.count_fault(LATE)
-    seen_in(request.environ).decided(decision, repeated=decision.decided_at != now)
+    seen_in(environ).decided(decision, repeated=decision.decided_at != now)
     return decision_answer(decision, serving.programme)
 
 

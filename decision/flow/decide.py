@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from decision.errors import Conflict, IdempotencyMismatch, LedgerError
@@ -26,6 +26,8 @@ def decide(request: DecisionRequest, *, serving: Serving, ledger: Ledger, now: d
     exhausted: frozenset[str] = frozenset()
     for _ in range(ATTEMPTS):
         customer = ledger.customer(request.customer_id, contacts_since=serving.programme.frequency_since(now))
+        if names := serving.programme.profile:
+            customer = replace(customer, profile=ledger.profiles.of(request.customer_id).only(names))
         proposal = propose(request, customer, serving=serving, ledger=ledger, now=now, exhausted=exhausted)
         try:
             ledger.record_decision(
@@ -126,5 +128,6 @@ def propose(
         redemption_share=cost.share_of_basket,
         promise=explanation.promise(action, programme),
         window_ends_at=programme.window_ends_at(now),
+        profile_sources=customer.profile.sources,
     )
     return Proposal(decision, taken=purse.dearest((action,)), at_stake=purse.dearest(allowed))

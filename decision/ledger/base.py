@@ -6,14 +6,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from decision.ledger.outbox import Outbox
-from decision.records import Customer, Decision, Outcome, Reservation, Reward
+from decision.records import (
+    ContextValue,
+    Customer,
+    Decision,
+    Outcome,
+    Profile,
+    ProfileSource,
+    Reservation,
+    Reward,
+)
 from decision.stages.guardrails import Used
 from decision.stages.keys import ApiKey
 from decision.stages.pacing import Price
 from decision.stages.ranking import RankedEvent, Told
+
+if TYPE_CHECKING:
+    from decision.ledger.people import People
 
 # Who acts where no person does, as in a simulation.
 ENCORE = "encore"
@@ -136,6 +148,55 @@ class Ranks(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class NewProfile:
+    """What one source has worked out of a customer; values that are None are left out, and read as None."""
+
+    customer_id: str
+    source: ProfileSource
+    values: Mapping[str, ContextValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Whose events or decisions came after a position, and the position after them; empty where there are none.
+
+    `latest` is the latest time of those events and decisions by customer: by a fast clock it lies in the future.
+    """
+
+    latest: Mapping[str, datetime]
+    outcomes: int
+    decisions: int
+
+
+class Profiles(Protocol):
+    """What was worked out of customers offline: the latest of each source. Writes are committed when calls return."""
+
+    def of(self, customer_id: str) -> Profile:
+        """Return all that is known of a customer; later sources by name win where values are named alike."""
+        ...
+
+    def put(self, profiles: Sequence[NewProfile]) -> None:
+        """Write profiles in place of those of the same customer and source that are not newer."""
+        ...
+
+    def remove(self, source: str, customer_ids: Sequence[str]) -> None:
+        """Remove what a source has worked out of customers."""
+        ...
+
+    def changed(self, outcomes: int, decisions: int, *, limit: int) -> Changed:
+        """Return who has had an event or a decision after these numbers, oldest first, of at most `limit` of each."""
+        ...
+
+    def outdated(self, source: str, *, before: datetime, limit: int) -> list[str]:
+        """Return customers whose profile of a source is of before a time, the oldest first."""
+        ...
+
+    def of_other_version(self, source: str, version: str, *, limit: int) -> list[str]:
+        """Return customers whose profile of a source is not of this version; it looks at all of them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Pulse:
     """How a ledger is doing.
 
@@ -156,6 +217,16 @@ class Ledger(Protocol):
     @property
     def ranks(self) -> Ranks:
         """Return the records of ranked events."""
+        ...
+
+    @property
+    def profiles(self) -> Profiles:
+        """Return what was worked out of customers offline."""
+        ...
+
+    @property
+    def people(self) -> People:
+        """Return what runs over everybody found."""
         ...
 
     @property

@@ -6,8 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from decision.records import ContextValue, Decision, Group, Outcome, Promise, Reason, Rejection, Reward, RewardStatus
+from decision.records import (
+    ContextValue,
+    Decision,
+    Group,
+    Outcome,
+    ProfileSource,
+    Promise,
+    Reason,
+    Rejection,
+    Reward,
+    RewardStatus,
+)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -44,6 +56,7 @@ class DecisionBody(msgspec.Struct, frozen=True):
     redemption_share: float = 0.0
     promise: tuple[str, dict[str, Any]] | None = None
     window_ends_at: int | None = None
+    profile_sources: tuple[tuple[str, int, str], ...] | UnsetType = UNSET
 
 
 _body_decoder = msgspec.json.Decoder(DecisionBody)
@@ -73,6 +86,7 @@ def decision_row(decision: Decision) -> tuple[Any, ...]:
         redemption_share=decision.redemption_share,
         promise=None if decision.promise is None else (decision.promise.kind, dict(decision.promise.terms)),
         window_ends_at=None if decision.window_ends_at is None else to_us(decision.window_ends_at),
+        profile_sources=tuple((s.name, to_us(s.as_of), s.version) for s in decision.profile_sources) or UNSET,
     )
     return (
         decision.decision_id,
@@ -116,6 +130,7 @@ def decision_of(row: tuple[Any, ...]) -> Decision:
         redemption_share=body.redemption_share,
         promise=None if body.promise is None else Promise(*body.promise),
         window_ends_at=None if body.window_ends_at is None else from_us(body.window_ends_at),
+        profile_sources=tuple(ProfileSource(n, from_us(at), v) for n, at, v in body.profile_sources or ()),
     )
 
 

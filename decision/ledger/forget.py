@@ -137,6 +137,8 @@ def _profile(db: sqlite3.Connection, customer_id: str, renamed: Mapping[str, str
             "UPDATE orders SET customer_id = ?, order_id = ?, message_id = ? WHERE customer_id = ? AND order_id = ?",
             [new_id, renamed[order_id], renamed[message_id] if message_id else "", customer_id, order_id],
         )
+    # Worked out from what is anonymous now, under her old name: it is made anew under the new one.
+    db.execute("DELETE FROM profiles WHERE customer_id = ?", [customer_id])
     db.execute("UPDATE customers SET customer_id = ?, consent = '{}' WHERE customer_id = ?", [new_id, customer_id])
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decision.errors import LedgerError
-from decision.ledger import orders, ranks
+from decision.ledger import orders, people, profiles, ranks
 from decision.ledger.codec import OUTCOME_COLUMNS, outcome_of
 from decision.stages.events import OF_ORDERS
 
@@ -30,6 +30,8 @@ STEPS = (
     "m006_inbox",
     "m007_ranked_events",
     "m008_outbox",
+    "m009_profiles",
+    "m010_runs",
 )
 
 
@@ -89,6 +91,18 @@ def m007_ranked_events(db: Database) -> None:
 def m008_outbox(db: Database) -> None:
     """Create the endpoints that are told decisions, and what became of each message."""
     for statement in _OUTBOX.split(";"):
+        db.execute(statement)
+
+
+def m009_profiles(db: Database) -> None:
+    """Create the profiles: what was worked out of customers offline, where a decision looks it up."""
+    for statement in profiles.SCHEMA.split(";"):
+        db.execute(statement)
+
+
+def m010_runs(db: Database) -> None:
+    """Create the runs over everybody, and find the customers of a segment."""
+    for statement in people.SCHEMA.split(";"):
         db.execute(statement)
 
 

@@ -66,7 +66,7 @@ KINDS: Mapping[str, Kind] = {
         "AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.customer_id = t.customer_id) "
         "AND NOT EXISTS (SELECT 1 FROM json_each(t.consent) c "
         "WHERE NOT json_extract(c.value, '$[0]') OR json_extract(c.value, '$[1]') >= :before)",
-        (("orders", "customer_id = ?"),),
+        (("orders", "customer_id = ?"), ("profiles", "customer_id = ?")),
     ),
     "deliveries": Kind(
         "deliveries",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -43,6 +43,8 @@ from decision.ledger.codec import (
 from decision.ledger.connection import CALLERS_PATIENCE, PATIENCE, Connection, Connections, Turns
 from decision.ledger.group_commit import GroupCommit
 from decision.ledger.migrations import STEPS, applied, check_not_newer, migrate
+from decision.ledger.people import SqlitePeople
+from decision.ledger.profiles import SqliteProfiles
 from decision.ledger.ranks import SqliteRanks
 from decision.ledger.sqlite_outbox import SqliteOutbox
 from decision.ledger.withdrawn import Mark, Withdrawn
@@ -64,6 +66,9 @@ _CUSTOMER = (
 )
 _N_DECISION = len(DECISION_COLUMNS.split(","))
 _ALWAYS = -(2**63)
+_UNUSED = Used()
+# No decision has this number.
+_CHANGED = -1
 # A long import must not keep the till waiting for its lock.
 IMPORT_CHUNK = 500
 # Another process may be upgrading a large ledger just now.
@@ -82,6 +87,11 @@ class _Write:
     seen_version: int
 
     @property
+    def expires_us(self) -> int:
+        """Return until when what is taken is held."""
+        return to_us(self.decision.expires_at or self.decision.matures_at)
+
+    @property
     def mark(self) -> Mark:
         """Return what tells it from any other decision, also of the same id."""
         return self.decision.decision_id, to_us(self.decision.decided_at)
@@ -90,25 +100,24 @@ class _Write:
 class _Tally:
     """What is taken of budgets while a group of decisions is written; each budget is read and written once."""
 
-    def __init__(self, db: sqlite3.Connection, used: Mapping[str, Used]) -> None:
-        self._db = db
+    def __init__(self, used: Mapping[str, Used]) -> None:
         self._used = dict(used)
         self._added: dict[str, Used] = {}
 
     def full(self, wanted: Iterable[Reservation]) -> frozenset[str]:
         """Return the budgets that don't hold what is wanted of them."""
-        return frozenset(r.budget_key for r in wanted if not fits(r, self._used.get(r.budget_key, Used())))
+        return frozenset([r.budget_key for r in wanted if not fits(r, self._used.get(r.budget_key, _UNUSED))])
 
-    def add(self, taken: Reservation) -> None:
-        """Take a piece of a budget."""
-        for sums in (self._used, self._added):
-            before = sums.get(taken.budget_key, Used())
-            sums[taken.budget_key] = Used(before.amount_micros + taken.amount_micros, before.count + 1)
+    def add(self, taken: Iterable[Reservation]) -> None:
+        """Take pieces of budgets."""
+        for piece in taken:
+            for sums in (self._used, self._added):
+                before = sums.get(piece.budget_key, _UNUSED)
+                sums[piece.budget_key] = Used(before.amount_micros + piece.amount_micros, before.count + 1)
 
-    def save(self) -> None:
+    def save(self, db: sqlite3.Connection) -> None:
         """Write what was taken."""
-        for key, added in self._added.items():
-            _add_use(self._db, key, added.amount_micros, added.count)
+        _add_uses(db, [(key, added.amount_micros, added.count) for key, added in self._added.items()])
 
 
 class SqliteLedger:
@@ -161,6 +170,16 @@ class SqliteLedger:
         return self._connections.transaction(patience=patience)
 
     @property
+    def profiles(self) -> SqliteProfiles:
+        """See `Ledger.profiles`."""
+        return SqliteProfiles(self._connections)
+
+    @property
+    def people(self) -> SqlitePeople:
+        """See `Ledger.people`."""
+        return SqlitePeople(self._connections)
+
+    @property
     def ranks(self) -> SqliteRanks:
         """See `Ledger.ranks`."""
         return SqliteRanks(self._connections)
@@ -204,9 +223,11 @@ class SqliteLedger:
         # One statement sees one moment: a decision that comes later is a conflict, never a contact overlooked.
         since = _ALWAYS if contacts_since is None else to_us(contacts_since)
         version, contacts, *profile = self._db.execute(_CUSTOMER, [customer_id, since, CONTROL]).fetchone()
-        found = _customer(customer_id, profile) if profile[0] is not None else Customer(customer_id)
-        times = tuple(sorted(map(int, contacts.split(",")), reverse=True)) if contacts else ()
-        return replace(found, contacts=tuple(from_us(at) for at in times), version=version)
+        times = sorted(map(int, contacts.split(",")), reverse=True) if contacts else ()
+        last = tuple([from_us(at) for at in times])
+        if profile[0] is None:
+            return Customer(customer_id, contacts=last, version=version)
+        return _customer(customer_id, profile, contacts=last, version=version)
 
     def _profile(self, customer_id: str) -> Customer:
         row = self._db.execute(
@@ -218,11 +239,10 @@ class SqliteLedger:
     def used(self, budget_keys: Iterable[str]) -> dict[str, Used]:
         """See `Ledger.used`."""
         keys = tuple(budget_keys)
-        marks = ",".join("?" * len(keys))
         rows = self._db.execute(
-            f"SELECT budget_key, amount_micros, count FROM budget_use WHERE budget_key IN ({marks})", keys
+            f"SELECT budget_key, amount_micros, count FROM budget_use WHERE budget_key IN ({_places(len(keys))})", keys
         )
-        return {key: Used(amount, count) for key, amount, count in rows}
+        return {key: Used(amount, count) for key, amount, count in rows.fetchall()}
 
     def decision(self, decision_id: str) -> Decision | None:
         """See `Ledger.decision`."""
@@ -258,30 +278,29 @@ class SqliteLedger:
         )
 
     def _record(self, db: sqlite3.Connection, writes: Sequence[_Write]) -> list[Conflict | None]:
-        """Write the decisions that still hold, each seeing those before it; the others come back as conflicts."""
-        tally = _Tally(db, self.used({r.budget_key for w in writes for r in (*w.taken, *w.at_stake)}))
-        found = [self._record_one(db, write, tally) for write in writes]
-        tally.save()
-        return found
+        """Write the decisions that still hold, each seeing those before it; the others come back as conflicts.
 
-    def _record_one(self, db: sqlite3.Connection, write: _Write, tally: _Tally) -> Conflict | None:
-        if _version(db, write.customer_id) != write.seen_version:
-            return Conflict(f"Customer {write.customer_id} has had another decision meanwhile.")
-        if full := tally.full((*write.taken, *write.at_stake)):
-            return Conflict("A budget was used up meanwhile.", exhausted=full)
-        decision = write.decision
-        seq = _insert(db, write.row)
-        if seq is None:
-            return Conflict(f"Decision {decision.decision_id} exists.")
-        db.execute("INSERT INTO unfinished VALUES (?, ?)", [seq, to_us(decision.matures_at)])
-        expires = to_us(decision.expires_at or decision.matures_at)
-        for r in write.taken:
-            db.execute(
-                "INSERT INTO reservations VALUES (?, ?, ?, 1, ?, 1)",
-                [decision.decision_id, r.budget_key, r.amount_micros, expires],
-            )
-            tally.add(r)
-        return None
+        All rows of a group that go into a table are one statement: each statement lets go of the interpreter, and
+        while this one waits to have it back, other processes wait for their turn to write.
+        """
+        tally = _Tally(self.used({r.budget_key for w in writes for r in (*w.taken, *w.at_stake)}))
+        versions = _versions(db, {write.customer_id for write in writes})
+        ids = _known(db, {write.decision.decision_id for write in writes})
+        found: list[Conflict | None] = []
+        held: list[_Write] = []
+        for write in writes:
+            refusal = _refusal(write, versions.get(write.customer_id, 0), ids, tally)
+            found.append(refusal)
+            if refusal is None:
+                held.append(write)
+                ids.add(write.decision.decision_id)
+                # Whoever else in this group has seen her as she was comes too late.
+                versions[write.customer_id] = _CHANGED
+                tally.add(write.taken)
+        if held:
+            _insert_all(db, held)
+            tally.save(db)
+        return found
 
     def record_outcomes(self, outcomes: Sequence[Outcome], *, now: datetime) -> int:
         """See `Ledger.record_outcomes`."""
@@ -590,7 +609,9 @@ class SqliteLedger:
             yield dict(zip(names, row, strict=True))
 
 
-def _customer(customer_id: str, profile: Sequence[Any]) -> Customer:
+def _customer(
+    customer_id: str, profile: Sequence[Any], *, contacts: tuple[datetime, ...] = (), version: int = 0
+) -> Customer:
     """Return a customer from the values of `_PROFILE`."""
     n_orders, n_returns, revenue, first, last, consent = profile
     return Customer(
@@ -601,6 +622,8 @@ def _customer(customer_id: str, profile: Sequence[Any]) -> Customer:
         first_order_at=None if first is None else from_us(first),
         last_order_at=None if last is None else from_us(last),
         consent={c: Consent(bool(g), from_us(at)) for c, (g, at) in msgspec.json.decode(consent).items()},
+        contacts=contacts,
+        version=version,
     )
 
 
@@ -613,17 +636,72 @@ def _insert(db: sqlite3.Connection, row: tuple[Any, ...]) -> int | None:
     return cursor.lastrowid if cursor.rowcount == 1 else None
 
 
-def _version(db: sqlite3.Connection, customer_id: str) -> int:
-    row = db.execute("SELECT COALESCE(MAX(seq), 0) FROM decisions WHERE customer_id = ?", [customer_id]).fetchone()
-    return int(row[0])
-
-
-def _add_use(db: sqlite3.Connection, key: str, amount_micros: int, count: int) -> None:
-    db.execute(
-        "INSERT INTO budget_use VALUES (?, ?, ?) ON CONFLICT (budget_key) DO UPDATE SET "
-        "amount_micros = amount_micros + excluded.amount_micros, count = count + excluded.count",
-        [key, amount_micros, count],
+def _versions(db: sqlite3.Connection, customers: Set[str]) -> dict[str, int]:
+    """Return the sequence numbers of the customers' last decisions, of those who have had any."""
+    rows = db.execute(
+        f"SELECT customer_id, MAX(seq) FROM decisions WHERE customer_id IN ({_places(len(customers))}) GROUP BY 1",
+        tuple(customers),
     )
+    return dict(rows.fetchall())
+
+
+def _known(db: sqlite3.Connection, ids: Set[str]) -> set[str]:
+    """Return those of the ids that decisions have."""
+    rows = db.execute(f"SELECT decision_id FROM decisions WHERE decision_id IN ({_places(len(ids))})", tuple(ids))
+    return {decision_id for (decision_id,) in rows.fetchall()}
+
+
+def _refusal(write: _Write, version: int, ids: Container[str], tally: _Tally) -> Conflict | None:
+    """Return why a decision can't be written, if it can't."""
+    decision_id = write.decision.decision_id
+    if version != write.seen_version:
+        return Conflict(f"Customer {write.customer_id} has had another decision meanwhile.")
+    if full := tally.full((*write.taken, *write.at_stake)):
+        return Conflict("A budget was used up meanwhile.", exhausted=full)
+    return Conflict(f"Decision {decision_id} exists.") if decision_id in ids else None
+
+
+def _insert_all(db: sqlite3.Connection, writes: Sequence[_Write]) -> None:
+    """Write decisions of new ids, with what they reserve."""
+    n = len(writes)
+    last = db.execute(
+        f"INSERT INTO decisions ({DECISION_COLUMNS}) VALUES {_rows(n, _N_DECISION)}",
+        [value for write in writes for value in write.row],
+    ).lastrowid
+    if last is None:
+        raise LedgerError("Expected new decisions to have sequence numbers, SQLite gives none.")
+    # The writer is alone: rows of one statement are numbered one after the other.
+    unfinished = [
+        value
+        for seq, write in enumerate(writes, start=last - n + 1)
+        for value in (seq, to_us(write.decision.matures_at))
+    ]
+    db.execute(f"INSERT INTO unfinished VALUES {_rows(n, 2)}", unfinished)
+    reserved = [
+        value
+        for write in writes
+        for r in write.taken
+        for value in (write.decision.decision_id, r.budget_key, r.amount_micros, 1, write.expires_us, 1)
+    ]
+    if reserved:
+        db.execute(f"INSERT INTO reservations VALUES {_rows(len(reserved) // 6, 6)}", reserved)
+
+
+def _places(n: int) -> str:
+    return ", ".join("?" * n)
+
+
+def _rows(n: int, width: int) -> str:
+    return ", ".join([f"({_places(width)})"] * n)
+
+
+def _add_uses(db: sqlite3.Connection, uses: Sequence[tuple[str, int, int]]) -> None:
+    if uses:
+        db.execute(
+            f"INSERT INTO budget_use VALUES {_rows(len(uses), 3)} ON CONFLICT (budget_key) DO UPDATE SET "
+            "amount_micros = amount_micros + excluded.amount_micros, count = count + excluded.count",
+            [value for use in uses for value in use],
+        )
 
 
 def _settle(db: sqlite3.Connection, s: Settlement) -> None:
@@ -631,7 +709,7 @@ def _settle(db: sqlite3.Connection, s: Settlement) -> None:
         "SELECT budget_key, amount_micros, count FROM reservations WHERE decision_id = ?", [s.decision_id]
     ).fetchall()
     for key, amount, count in held:
-        _add_use(db, key, s.amount_micros - amount, int(s.keep_count) - count)
+        _add_uses(db, [(key, s.amount_micros - amount, int(s.keep_count) - count)])
         db.execute(
             "UPDATE reservations SET amount_micros = ?, count = ? WHERE decision_id = ? AND budget_key = ?",
             [s.amount_micros, int(s.keep_count), s.decision_id, key],

@@ -8,6 +8,7 @@ from typing import Any
 
 from decision.ledger.codec import DECISION_COLUMNS, REWARD_COLUMNS, decision_of, from_us, reward_of
 from decision.ledger.connection import Connections
+from decision.ledger.profiles import SqliteProfiles
 from decision.ledger.sqlite import SqliteLedger
 
 _START, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -15,7 +16,10 @@ _HERS = "SELECT decision_id FROM decisions WHERE customer_id = ?"
 
 
 def about(path: Path, customer_id: str) -> dict[str, Any]:
-    """Return profile, orders, events, and decisions with their rewards and reservations; empty where there are none."""
+    """Return profile, orders, events, what was worked out of them, and decisions with what they brought and hold.
+
+    All are empty where there are none.
+    """
     ledger = SqliteLedger(path)
     profile = ledger.customer(customer_id)
     connections = Connections(path, durable=True)
@@ -33,6 +37,7 @@ def about(path: Path, customer_id: str) -> dict[str, Any]:
             [customer_id],
         )
         orders = db.execute("SELECT * FROM orders WHERE customer_id = ?", [customer_id])
+        worked_out = SqliteProfiles(connections).of(customer_id)
         events = ledger.outcomes_of(customer_id, start=_START, end=_END)
         return {
             "profile": None if profile.version == 0 and not (profile.orders or profile.consent) else profile,
@@ -42,6 +47,7 @@ def about(path: Path, customer_id: str) -> dict[str, Any]:
             "deliveries": _named(told),
             "inbox": _named(waiting),
             "orders": _named(orders),
+            "worked_out": worked_out if worked_out.sources else None,
             "events": events,
         }
     finally:

@@ -35,7 +35,9 @@ class LinUcb(Bandit):
         """
         if not 0.0 <= alpha < math.inf:
             raise EncoreError(f"Expected a finite alpha of 0 or more, found {alpha}.")
-        super().__init__(features, posterior, width=alpha)
+        super().__init__(features, posterior)
+        # The precision's triangular root turns into one of the covariance without inverting twice.
+        self._root = alpha * np.linalg.inv(np.linalg.cholesky(posterior.precision))
 
     def distribution(self, situation: Situation) -> FloatArray:
         """Return all probability on the highest upper bound, shape [K]; equals share it."""
@@ -47,6 +49,7 @@ class LinUcb(Bandit):
         A value is monotone in the log-odds, so its bound is the value at theirs: the lower one where a repurchase costs
         more than it brings.
         """
-        width = np.sqrt(np.maximum(self._covariance(outlook).diagonal(), 0.0))[outlook.index]
+        design = self.features.design(outlook.index, outlook.features)
+        width = np.sqrt(np.square(design @ self._root.T).sum(axis=1))
         odds = sigmoid(self._centre(outlook) + np.sign(outlook.worth.per_repurchase) * width)
         return outlook.worth.value(odds)

@@ -10,20 +10,21 @@ finer than that is needed to say which of them is worth most.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from decision.policies.action_features import ActionFeatures
 from decision.policies.bandit import Bandit
 from decision.policies.base import Situation
-from decision.policies.posterior import Posterior
+from decision.policies.posterior import Posterior, logit
 from decision.records import FloatArray
 
 # Outcomes per weight after which exploration is down to its least.
 SETTLED = 40
 # Beyond such log-odds the exponential leaves the range of single precision.
 CERTAIN = 80.0
-# What is added to variances, and as a share of the largest.
-LEAST_VARIANCE, ROUNDING = 1e-9, 1e-9
+_ONE = np.ones(1)
 
 
 class Thompson(Bandit):
@@ -39,25 +40,35 @@ class Thompson(Bandit):
         2011).
         """
         width = max(exploration, 1.0 - posterior.n / (SETTLED * features.size))
-        super().__init__(features, posterior, width=width)
-        normals = np.random.default_rng(seed).standard_normal((draws, len(features.offers)))
-        # A normal and its negative are drawn alike: what is subtracted from the mean need not be turned round.
-        self._normals = normals.astype(np.float32)
+        super().__init__(features, posterior)
+        # The precision's triangular root turns into one of the covariance without inverting twice.
+        root = width * np.linalg.inv(np.linalg.cholesky(posterior.precision))
+        normals = np.random.default_rng(seed).standard_normal((draws, features.size))
+        # The same draws of the weights for everybody, negative as the logistic wants its log-odds.
+        weights = -(posterior.mean + normals @ root)
+        # Designs are linear in z = (1, x) and sums of few parts: what is left to do at a decision is one product of z
+        # with what the draws make of it in each part, [1 + D, G x M], and one that adds up an action's parts.
+        members, places, own = features.parts()
+        self._of_parts = np.moveaxis(weights[:, places], 0, -1).reshape(len(places), -1).astype(np.float32)
+        self._of_actions = (own @ weights.T).astype(np.float32)
+        self._members = members.astype(np.float32)
 
     def distribution(self, situation: Situation) -> FloatArray:
         """Return the share of draws in which each allowed action has the highest value, shape [K]."""
         outlook = situation.foreseen()
-        covariance = self._covariance(outlook)
-        # Two actions that differ in nothing the bandit sees would make the root fail by rounding.
-        covariance.flat[:: len(covariance) + 1] += LEAST_VARIANCE + ROUNDING * float(covariance.max())
-        # The root of the whole catalogue: what else is allowed changes nothing of an action's draws.
-        root = np.linalg.cholesky(covariance).astype(np.float32)[outlook.index]
-        # value = fixed + per_repurchase / (1 + exp(-log-odds)), in place: memory is what takes time.
-        draws = self._normals @ root.T
-        draws -= self._centre(outlook).astype(np.float32)
-        np.minimum(draws, CERTAIN, out=draws)
-        np.exp(draws, out=draws)
-        draws += 1.0
-        np.divide(outlook.worth.per_repurchase.astype(np.float32), draws, out=draws)
-        draws += outlook.worth.fixed.astype(np.float32)
-        return np.bincount(draws.argmax(axis=1), minlength=len(root)) / len(draws)
+        z = np.concatenate((_ONE, outlook.features)).astype(np.float32)
+        parts = (z @ self._of_parts).reshape(self._members.shape[1], -1)
+        # value = fixed + per_repurchase / (1 + exp(-log-odds)), shape [K, M], in place: memory is what takes time.
+        values = self._members.take(outlook.index, axis=0) @ parts
+        values += self._of_actions.take(outlook.index, axis=0)
+        values -= _column(logit(outlook.components.repurchase))
+        np.minimum(values, CERTAIN, out=values)
+        np.exp(values, out=values)
+        values += 1.0
+        np.divide(_column(outlook.worth.per_repurchase), values, out=values)
+        values += _column(outlook.worth.fixed)
+        return np.asarray(np.bincount(values.argmax(axis=0), minlength=len(values)) / values.shape[1])
+
+
+def _column(values: FloatArray) -> Any:
+    return values.astype(np.float32)[:, None]

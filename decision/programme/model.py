@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from decision.errors import UnknownName
 from decision.money import MICROS
-from decision.records import CONTROL_ACTION, Action, Group
+from decision.records import CONTROL_ACTION, Action, FloatArray, Group
 
 TRIGGERS = ("purchase", "return")
 OFFER_KINDS: Mapping[str, tuple[str, ...]] = {
@@ -126,12 +128,32 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """A rule of the shop: where `when`, a CEL expression, is true, these offers and channels are not given.
+
+    Empty sets mean every offer or channel.
+    """
+
+    name: str
+    when: str
+    offers: frozenset[str]
+    channels: frozenset[str]
+
+    def covers(self, action: Action) -> bool:
+        """Return whether the rule is about an action (not control)."""
+        return (not self.offers or action.offer in self.offers) and (
+            not self.channels or action.channel in self.channels
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Guardrails:
     """Limits on actions at decision time."""
 
     frequency_contacts: int | None
     frequency_days: int
     margin_floor: float | None
+    removals: tuple[Removal, ...] = ()
 
 
 GUARDRAIL_METRICS: Mapping[str, str] = {"unsubscribes": "harm", "returns": "harm", "margin": "off"}
@@ -208,6 +230,14 @@ class Retention:
         return {name: days for name, days in limits.items() if days is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """The budgets of a store in their periods of a day: their ledger keys, and by offer those it takes from."""
+
+    keys: tuple[str, ...]
+    by_offer: Mapping[str, tuple[tuple[str, Budget], ...]]
+
+
 @dataclass(frozen=True)
 class Programme:
     """Everything the marketer decides, validated. `digest` is a hash of the file it was read from.
@@ -239,6 +269,8 @@ class Programme:
     digest: str
     ranking: RankSettings = field(default_factory=RankSettings)
     retention: Retention = field(default_factory=Retention)
+    # The values of customers' profiles that decisions see, with their kinds: number or category.
+    profile: Mapping[str, str] = field(default_factory=dict)
 
     def action(self, action_id: str) -> Action:
         """Return the action with this id. Raises `UnknownName` when the programme has none."""
@@ -292,10 +324,13 @@ class Programme:
             return 0
         return self.channels[action.channel].contact_cost_micros + self.offers[action.offer].cost.on_contact_micros
 
+    def costs(self, actions: Sequence[Action]) -> FloatArray:
+        """Return what actions [K] cost, in currency units: on contact, on redemption, per unit of basket, [3, K]."""
+        return self._costs_of(tuple([action.action_id for action in actions]))
+
     @cached_property
-    def costs(self) -> Mapping[str, tuple[float, float, float]]:
-        """Return what actions cost by their ids, in currency units: on contact, on redemption, per unit of basket."""
-        return {
+    def _costs_of(self) -> Callable[[tuple[str, ...]], FloatArray]:
+        costs = {
             action.action_id: (
                 self.contact_cost_micros(action) / MICROS,
                 self.cost_of(action).on_redemption_micros / MICROS,
@@ -303,6 +338,8 @@ class Programme:
             )
             for action in self.actions
         }
+        # The same few sets of actions are allowed again and again.
+        return lru_cache(maxsize=256)(lambda ids: np.array([costs[action_id] for action_id in ids], dtype=float).T)
 
     def cost_of(self, action: Action) -> Cost:
         """Return what the offer of an action costs; nothing for control."""
@@ -319,11 +356,24 @@ class Programme:
 
     def budget_keys(self, at: datetime) -> Mapping[str, str]:
         """Return the ledger keys of all budgets by their names."""
-        return self._keys_on(at.astimezone(self.timezone).date())
+        day = at.astimezone(self.timezone).date()
+        return {budget.name: _key(budget, day) for budget in self.budgets}
+
+    def budgets_in(self, store: str | None, at: datetime) -> Budgets:
+        """Return the budgets that a decision in a store might take from."""
+        return self._budgets_on(at.astimezone(self.timezone).date(), store)
 
     @cached_property
-    def _keys_on(self) -> Callable[[date], Mapping[str, str]]:
-        return lru_cache(maxsize=8)(lambda day: {budget.name: _key(budget, day) for budget in self.budgets})
+    def _budgets_on(self) -> Callable[[date, str | None], Budgets]:
+        def found(day: date, store: str | None) -> Budgets:
+            budgets = [(_key(b, day), b) for b in self.budgets if b.store in (None, store)]
+            return Budgets(
+                keys=tuple(key for key, _ in budgets),
+                by_offer={name: tuple((k, b) for k, b in budgets if b.offer in (None, name)) for name in self.offers},
+            )
+
+        # A caller's store was checked before: there are as many sets as stores, on two days around midnight.
+        return lru_cache(maxsize=512)(found)
 
     def period_of(self, budget: Budget, at: datetime) -> tuple[datetime, datetime] | None:
         """Return when the period of a budget that holds `at` begins and ends, in UTC; None where it never ends."""

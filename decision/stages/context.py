@@ -28,7 +28,7 @@ FARTHEST = 1e6
 def build(
     request: DecisionRequest, customer: Customer, *, programme: Programme, now: datetime
 ) -> dict[str, ContextValue]:
-    """Return the named context: facts of the request, the customer's history, and the caller's features.
+    """Return the named context: facts of the request, the customer's history and profile, the caller's features.
 
     What decides over the allowed actions is among them (consent, recent contacts): customers who may be reached
     differ from others, and a model that can't see it takes the difference for an effect of the actions.
@@ -51,6 +51,8 @@ def build(
     }
     for channel in programme.channels.values():
         context[f"consent.{channel.name}"] = float(may_contact(channel, request, customer))
+    for name in programme.profile:
+        context[name] = customer.profile.values.get(name)
     for name in programme.features:
         context[name] = request.features.get(name)
     return context

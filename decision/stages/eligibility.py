@@ -15,14 +15,24 @@ from decision.records import Customer, DecisionRequest, Reason
 # What a rule can speak of, and which of it has no fields.
 FACTS = ("customer", "order", "trigger", "store", "features")
 FLAT = ("trigger", "store")
+# What CEL raises where a rule can't be evaluated, such as a comparison with what is not known.
+_CANT_SAY = (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A compiled rule, and the facts it speaks of: fields by the name of a fact, None where it needs the fact whole."""
+    """A compiled rule, and the facts it speaks of: fields by the name of a fact, None where it needs the fact whole.
+
+    `of_profile` are the other names in it: values of the profile, and what CEL's macros bind.
+    """
 
     program: Any
     speaks_of: tuple[tuple[str, frozenset[str] | None], ...]
+    of_profile: tuple[str, ...] = ()
+
+    def unknown(self, about: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the values of the profile that the rule speaks of and that are not known of the customer."""
+        return tuple(name for name in self.of_profile if name in about and about[name] is None)
 
     def holds(self, about: Mapping[str, Any]) -> bool:
         """Return whether the rule is true of the facts; raises what CEL does where it can't be said."""
@@ -31,6 +41,7 @@ class _Rule:
             name: about[name] if fields is None else {f: about[name][f] for f in fields if f in about[name]}
             for name, fields in self.speaks_of
         }
+        needed |= {name: about[name] for name in self.of_profile if name in about}
         return self.program.execute(needed) is True
 
 
@@ -40,7 +51,9 @@ def _compiled(rule: str) -> _Rule:
     import cel
 
     program = cel.compile(rule)
-    return _Rule(program, tuple((name, _fields_of(name, rule)) for name in FACTS if name in program.variables()))
+    names = program.variables()
+    speaks_of = tuple((name, _fields_of(name, rule)) for name in FACTS if name in names)
+    return _Rule(program, speaks_of, tuple(name for name in names if name not in FACTS))
 
 
 def _fields_of(fact: str, rule: str) -> frozenset[str] | None:
@@ -52,8 +65,9 @@ def _fields_of(fact: str, rule: str) -> frozenset[str] | None:
 
 
 def facts(request: DecisionRequest, customer: Customer) -> dict[str, Any]:
-    """Return what a rule can speak of: customer, order, trigger, store and features."""
+    """Return what a rule can speak of: customer, order, trigger, store, features, and the values of her profile."""
     return {
+        **customer.profile.values,
         "customer": {
             "orders": customer.orders,
             "returns": customer.returns,
@@ -90,12 +104,22 @@ def assess(request: DecisionRequest, customer: Customer, rules: Eligibility) -> 
     return None
 
 
+def is_true(rule: str, about: Mapping[str, Any]) -> bool:
+    """Return whether a rule is true of the facts; one that can't be evaluated is not."""
+    try:
+        return _compiled(rule).holds(about)
+    except _CANT_SAY:
+        return False
+
+
 def _first_broken(rules: tuple[str, ...], about: Mapping[str, Any]) -> tuple[Reason, str] | None:
     for rule in rules:
         try:
             holds = _compiled(rule).holds(about)
-        except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError):
-            return Reason.RULE_FAILED, f"the rule {rule} could not be evaluated"
+        except _CANT_SAY:
+            missing = ", ".join(_compiled(rule).unknown(about))
+            why = f": {missing} is not known of the customer" if missing else ""
+            return Reason.RULE_FAILED, f"the rule {rule} could not be evaluated{why}"
         if not holds:
             return Reason.RULE_NOT_MET, f"the rule {rule} does not hold"
     return None

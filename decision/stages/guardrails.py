@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from math import inf
 from typing import NamedTuple
 
 from decision.money import MICROS
-from decision.programme.model import Budget, Channel, Programme
+from decision.programme.model import Budget, Channel, Programme, Removal
 from decision.records import CONTROL, Action, Customer, DecisionRequest, Reason, Rejection, Reservation
+from decision.stages import eligibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Situation:
 class Purse:
     """What actions take of budgets in a store, now, for the dearest case: contact plus a full redemption.
 
-    What is not redeemed is released when the offer expires. What depends on the offer alone is found once for each.
+    What is not redeemed is released when the offer expires.
     """
 
     def __init__(self, programme: Programme, *, store: str | None, basket_micros: int, now: datetime) -> None:
@@ -72,23 +73,17 @@ class Purse:
         self.basket_micros = basket_micros
         self._contact = programme.contact_costs
         self._programme = programme
-        keys = programme.budget_keys(now)
-        self._budgets = [(keys[b.name], b) for b in programme.budgets if b.store in (None, store)]
-        self._offers: dict[str, tuple[int, list[tuple[str, Budget]]]] = {}
+        self._budgets = programme.budgets_in(store, now)
 
     @property
-    def keys(self) -> list[str]:
+    def keys(self) -> tuple[str, ...]:
         """Return the keys of the budgets that an action here might take from."""
-        return [key for key, _ in self._budgets]
+        return self._budgets.keys
 
-    def of_offer(self, action: Action) -> tuple[int, list[tuple[str, Budget]]]:
+    def of_offer(self, action: Action) -> tuple[int, tuple[tuple[str, Budget], ...]]:
         """Return what a redemption of a treatment's offer takes in micros, and from which budgets, with their keys."""
-        known = self._offers.get(action.offer)
-        if known is None:
-            redemption = self._programme.redemption_cost_micros(action, self.basket_micros)
-            known = redemption, [(key, b) for key, b in self._budgets if b.offer in (None, action.offer)]
-            self._offers[action.offer] = known
-        return known
+        redemption = self._programme.redemption_cost_micros(action, self.basket_micros)
+        return redemption, self._budgets.by_offer[action.offer]
 
     def dearest(self, actions: Iterable[Action]) -> tuple[Reservation, ...]:
         """Return, for each budget that one of the actions needs, the most that one of them takes.
@@ -146,7 +141,30 @@ def apply(programme: Programme, situation: Situation, purse: Purse) -> tuple[tup
             allowed.append(action)
         else:
             rejected.append(Rejection(action.action_id, *found))
+    if removals := _removals(programme, situation):
+        return _without(allowed, removals, rejected)
     return tuple(allowed), tuple(rejected)
+
+
+def _removals(programme: Programme, situation: Situation) -> list[Removal]:
+    """Return the shop's own rules that are true; one that can't be evaluated is not."""
+    if not programme.guardrails.removals:
+        return []
+    about = eligibility.facts(situation.request, situation.customer)
+    return [removal for removal in programme.guardrails.removals if eligibility.is_true(removal.when, about)]
+
+
+def _without(
+    allowed: Iterable[Action], removals: Sequence[Removal], rejected: Iterable[Rejection]
+) -> tuple[tuple[Action, ...], tuple[Rejection, ...]]:
+    kept, gone = [], [*rejected]
+    for action in allowed:
+        found = None if action.channel == CONTROL else next((r for r in removals if r.covers(action)), None)
+        if found is None:
+            kept.append(action)
+        else:
+            gone.append(Rejection(action.action_id, Reason.REMOVED_BY_RULE, f"the rule {found.name}: {found.when}"))
+    return tuple(kept), tuple(gone)
 
 
 def recent_contacts(programme: Programme, customer: Customer, *, now: datetime) -> int:

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from decision.programme.model import Goal, Programme
 from decision.records import Action, Components, FloatArray
 
@@ -50,5 +48,5 @@ def expected_cost(programme: Programme, actions: Sequence[Action], components: C
 
     An offer that costs on redemption is charged P(redeemed | repurchase) x cost, one that costs on contact always.
     """
-    contact, flat, share = zip(*[programme.costs[action.action_id] for action in actions], strict=True)
-    return Worth(np.array(contact), components.redemption * (np.array(flat) + np.array(share) * components.basket))
+    contact, flat, share = programme.costs(actions)
+    return Worth(contact, components.redemption * (flat + share * components.basket))

@@ -9,11 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from decision.records import FloatArray, IntArray
+from experiments.behaviour.channel import last_known
 from experiments.behaviour.enough import CATEGORISED, CATEGORY, Verdict
 
 # Purchases of the shop's customers that count as hers: her own taste takes over after a few.
 PRIOR = 3.0
 MOST_CATEGORIES = 200
+# Customers at once: what they bought of each category is a wide table.
+PART = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,13 @@ class NextCategory:
         n, c = len(names), len(self.categories)
         if not len(who):
             return [None] * n
-        own = np.bincount(who * c + category, minlength=n * c).reshape(n, c)
-        latest = np.full(n, -1)
+        latest, found = np.full(n, -1), np.zeros(n, np.int64)
         latest[who] = category
-        blended = own + PRIOR * np.where((latest >= 0)[:, None], self.follows[latest], 0.0)
-        found = blended.argmax(axis=1)
+        for start in range(0, n, PART):
+            end = min(start + PART, n)
+            rows = slice(*np.searchsorted(who, [start, end]))
+            counts = np.bincount((who[rows] - start) * c + category[rows], minlength=(end - start) * c)
+            found[start:end] = (counts.reshape(-1, c) + PRIOR * self.follows[latest[start:end]]).argmax(axis=1)
         return [self.categories[f] if known >= 0 else None for f, known in zip(found, latest, strict=True)]
 
 
@@ -59,9 +64,8 @@ def fit_category(lines: pa.Table) -> tuple[NextCategory | None, Verdict]:
 
 def latest(lines: pa.Table, names: tuple[str, ...]) -> list[str | None]:
     """Return the category each customer bought last, the rule where too few are told."""
-    known = lines.filter(pc.and_(pc.is_valid(lines["category"]), pc.invert(lines["is_return"]))).sort_by("at")
-    last = dict(zip(known["customer_id"].to_pylist(), known["category"].to_pylist(), strict=True))
-    return [last.get(name) for name in names]
+    known = lines.filter(pc.and_(pc.is_valid(lines["category"]), pc.invert(lines["is_return"])))
+    return last_known(known, "category", names)
 
 
 def _bought(

@@ -50,7 +50,7 @@ def evaluate(home: Home, *, file: Path | None, mapping: Path | None, cut: dateti
     from experiments.behaviour.models import STEPS
     from experiments.behaviour.tracked import log_evaluation
 
-    history, settings = _history(home, file, mapping), _settings(home, clv_days, seed)
+    history, settings = history_of(home, file, mapping), _settings(home, clv_days, seed)
     with click.progressbar(length=STEPS, label="fitting", file=sys.stderr) as bar:
         found = evaluate(history, day_of(cut.date()) + 1, settings, advance=bar.update)
     _tell(found.models)
@@ -83,7 +83,7 @@ def train(
     from experiments.behaviour.journal import day_of, journal_of
     from experiments.behaviour.models import STEPS, fit
 
-    history, settings = _history(home, file, mapping), _settings(home, clv_days, seed)
+    history, settings = history_of(home, file, mapping), _settings(home, clv_days, seed)
     last = day_of(as_of.date()) if as_of else journal_of(history.order_lines, timezone=settings.timezone).last_day
     with click.progressbar(length=STEPS, label="fitting", file=sys.stderr) as bar:
         models = fit(history, last + 1, settings, advance=bar.update)
@@ -99,7 +99,8 @@ def _settings(home: Home, clv_days: int, seed: int) -> Settings:
     return Settings(seed, str(programme.timezone), float(programme.gross_margin), clv_days)
 
 
-def _history(home: Home, file: Path | None, mapping: Path | None) -> History:
+def history_of(home: Home, file: Path | None, mapping: Path | None) -> History:
+    """Return the history in FILE under its mapping, or in the ledger, with a progress bar."""
     from experiments.history.from_ledger import customers_in, history_of_ledger
     from experiments.history.from_orders import Orders, history_of_orders
     from experiments.importing.orders_mapping import read_orders_mapping

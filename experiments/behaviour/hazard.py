@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from decision.policies.posterior import sigmoid
 from decision.records import FloatArray, IntArray
 from experiments.behaviour.columns import ALL, DIRECTIONS, MONOTONE, RHYTHM, Hinges, fit_hinges
+from experiments.behaviour.forest import Forest, forest_of
 from experiments.behaviour.panel import Panel
 from experiments.behaviour.season import Season, known_waves, waves
 
@@ -57,16 +58,13 @@ class Trees:
     text: str
 
     @cached_property
-    def booster(self) -> Any:
+    def forest(self) -> Forest:
         """Return the trees, read once."""
-        import lightgbm
-
-        return lightgbm.Booster(model_str=self.text)
+        return forest_of(self.text)
 
     def log_odds(self, x: FloatArray, day: float) -> FloatArray:
         """Return log-odds, [n]."""
-        raw = self.booster.predict(x[:, self.of], raw_score=True, num_threads=1)
-        return np.asarray(self.level + self.season.height(day) + raw)
+        return np.asarray(self.level + self.season.height(day) + self.forest.raw(x[:, self.of]))
 
 
 def fit_linear(panel: Panel, of: tuple[int, ...] = ALL, *, weights: FloatArray | None = None) -> Linear:

@@ -23,6 +23,7 @@ from experiments.behaviour.repurchase import Curve, Repurchase, fit_repurchase
 from experiments.behaviour.second import SecondPurchase, second_purchase
 from experiments.behaviour.state import State, state_at
 from experiments.behaviour.value import Worth, fit_worth
+from experiments.behaviour.why import reasons
 from experiments.history.tables import History
 
 # The median absolute error of a skewed wait is least below its median; 0.4 was best at origins inside the window.
@@ -138,8 +139,13 @@ def moment(day: int, settings: Settings) -> datetime:
     return datetime.combine(date_of(day), time(), ZoneInfo(settings.timezone)).astimezone(UTC)
 
 
-def score(models: Models, history: History, as_of: int | None = None) -> Predictions:
-    """Return the predictions for everybody who bought before the day `as_of`, by default the models' own."""
+def score(
+    models: Models, history: History, as_of: int | None = None, *, advance: Callable[[int], None] = lambda _: None
+) -> Predictions:
+    """Return the predictions for everybody who bought before the day `as_of`, by default the models' own.
+
+    `advance` is told of how many customers more are done.
+    """
     day = models.cut if as_of is None else as_of
     known = history.known_before(moment(day, models.settings))
     journal = journal_of(known.order_lines, timezone=models.settings.timezone)
@@ -147,7 +153,7 @@ def score(models: Models, history: History, as_of: int | None = None) -> Predict
     names = tuple(journal.names[place] for place in state.customer)
     columns = _who(state, names, day) | _segments(models, state) | _others(models, known, names, day)
     if models.repurchase is not None:
-        curve = models.repurchase.curve(state)
+        curve = models.repurchase.curve(state, advance=advance)
         columns |= _rhythm(models, state, curve, day) | _money(models, state, curve)
     else:
         columns |= _by_rule(models, state)
@@ -223,6 +229,7 @@ def _rhythm(models: Models, state: State, curve: Curve, day: int) -> dict[str, A
         "next_purchase": _dates(day + curve.day_of(WHEN, horizon=wait)),
         "next_purchase_low": _dates(day + curve.day_of(0.1, horizon=wait)),
         "next_purchase_high": _dates(day + curve.day_of(0.9, horizon=wait)),
+        "why": reasons(models.repurchase, state) if models.repurchase else None,
         "grid": grid.cells(chance, churn),
     }
     if models.certainty is not None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from decision.records import FloatArray, IntArray
-from experiments.behaviour.state import State
+
+if TYPE_CHECKING:
+    # Names of segments are known without what they are made from.
+    from experiments.behaviour.state import State
 
 STEPS = 5
 # The first that fits names the segment: (name, recency from-to, frequency from-to, what it means).

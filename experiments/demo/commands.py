@@ -60,6 +60,7 @@ def run(home: Home, port: int, mlflow_port: int) -> None:
             processes.start("mlflow", mlflow_server.command("127.0.0.1", mlflow_port), mlflow_server.environment())
             processes.start("service", [*encore, "serve", "--port", str(port)], environment)
             processes.start("learner", [*encore, "learn"], environment)
+            processes.start("features", [*encore, "features", "follow"], environment)
             processes.wait_for("service", f"{base}/readyz", seconds=60.0)
             processes.wait_for("mlflow", f"{pages}/health", seconds=120.0)
             click.echo(_where(home, base, pages, key))

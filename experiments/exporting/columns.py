@@ -56,6 +56,9 @@ DECISIONS = (
     Column("contact_cost_micros", Kind.WHOLE, "cost of making contact"),
     Column("coupon", Kind.TEXT, "code that ties a redemption to the decision; none for control and plain messages"),
     Column("fingerprint", Kind.TEXT, "hash of the request"),
+    Column(
+        "profile_sources", Kind.TEXT, "where profile values in the context are from: [source, as of, version]; JSON"
+    ),
 )
 PROPENSITIES = (
     Column("decision_id", Kind.TEXT, "the decision; one row for every allowed action"),

@@ -126,6 +126,7 @@ def _decision_record(seq: int, decision: Decision, facts: Sequence[Column], salt
         "contact_cost_micros": decision.contact_cost_micros,
         "coupon": decision.coupon,
         "fingerprint": decision.fingerprint,
+        "profile_sources": _json([(s.name, s.as_of.isoformat(), s.version) for s in decision.profile_sources]),
     }
     for column in facts:
         value = decision.context.get(column.name.removeprefix(CONTEXT))

@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from decision.errors import EncoreError
+from decision.limits import AT_ONCE
 from decision.wiring import utc_now
 from experiments.bench.serving.bench import Bench
 from experiments.bench.serving.decision_path import decision_path
@@ -55,7 +56,7 @@ def run(bench: Bench, sections: Sequence[str], extent: Extent) -> Report:
 @click.option("--rounds", default=5, show_default=True, help="Rounds over everything that is compared.")
 @click.option("--connections", default=16, show_default=True, help="Keep-alive connections of the load.")
 @click.option("--workers", default=2, show_default=True, help="Processes of each server.")
-@click.option("--threads", default=4, show_default=True, help="Threads of each process.")
+@click.option("--threads", default=AT_ONCE, show_default=True, help="Threads of each process.")
 @click.option("--rate", default=100.0, show_default=True, help="Questions a second in open loops.")
 @click.option("--only", multiple=True, type=click.Choice(list(SECTIONS)), help="Some sections; all by default.")
 @click.option("--quick", is_flag=True, help="Everything small, in about a minute: shows that it runs.")

@@ -38,14 +38,15 @@ BENTO = Environment("bentoml", ("bentoml==1.4.40", "numpy==2.4.6"))
 class Scoring:
     """A server that only scores: how it is prepared and started, where it is asked, and how a row is wrapped.
 
-    `at_least` is how many times its answers a second are asked of the decision, `p99_at_most` the share of its p99.
+    `questions` are what it is asked. `at_least` is how many times its answers a second are asked of the decision,
+    `p99_at_most` the share of its p99.
     """
 
     name: str
     environment: Environment
     launch: Callable[[str, Path, Path], Launch]
     address: str
-    wrapped: Callable[[list[float]], dict[str, object]]
+    questions: Callable[[], list[dict[str, object]]]
     at_least: float
     p99_at_most: float | None = None
 
@@ -68,7 +69,7 @@ def scoring(bench: Bench, *, install: bool) -> Findings:
                 python = _python(peer.environment, install=install, tell=bench.tell)
                 launch = peer.launch(str(python), arrays, Path(temporary))
                 server = up.enter_context(running(launch, logs=bench.folder))
-                requests = [post(peer.address, peer.wrapped(row)) for row in contexts()]
+                requests = [post(peer.address, question) for question in peer.questions()]
                 meter = Meter(server, requests, connections=connections, receipts=False)
                 # Some say that they are ready and then end.
                 meter.closed(FIRST_SECONDS)
@@ -121,16 +122,41 @@ def contexts() -> list[list[float]]:
     return rows
 
 
+def named_contexts() -> list[dict[str, float | str]]:
+    """Return contexts as the ledger keeps them, by the names of facts."""
+    rng = np.random.default_rng(ROWS)
+    return [
+        {
+            column.name: str(rng.choice(column.levels)) if column.levels else round(float(rng.gamma(2.0, 10.0)), 2)
+            for column in COLUMNS
+        }
+        for _ in range(ROWS)
+    ]
+
+
 def _mlflow(workers: int) -> Callable[[str, Path, Path], Launch]:
     def launch(python: str, arrays: Path, folder: Path) -> Launch:
         model = folder / "mlflow"
         if not model.exists():
             run_module(Path(python), f"{ROOM}.mlflow_model", [str(arrays), str(model)])
-        size = ("--workers", str(workers))
-        serve = ("models", "serve", "-m", str(model), "--env-manager", "local", *size)
-        return Launch(f"mlflow-{workers}", module("mlflow", *serve, python=python), "/ping", _beside(python))
+        return _served(model, workers, python)
 
     return launch
+
+
+def _mlflow_policy(workers: int) -> Callable[[str, Path, Path], Launch]:
+    def launch(python: str, arrays: Path, folder: Path) -> Launch:
+        model, (bundle, _, home) = folder / "policy", arrays.parents[:3]
+        if not model.exists():
+            run_module(Path(python), f"{ROOM}.mlflow_policy", [str(bundle), str(home / "programme.toml"), str(model)])
+        return _served(model, workers, python)
+
+    return launch
+
+
+def _served(model: Path, workers: int, python: str) -> Launch:
+    serve = ("models", "serve", "-m", str(model), "--env-manager", "local", "--workers", str(workers))
+    return Launch(f"{model.name}-{workers}", module("mlflow", *serve, python=python), "/ping", _beside(python))
 
 
 def _mlserver(python: str, arrays: Path, folder: Path) -> Launch:
@@ -175,19 +201,39 @@ def _tensor(row: list[float]) -> dict[str, object]:
     return {"inputs": [{"name": "x", "shape": [1, len(row)], "datatype": "FP64", "data": row}]}
 
 
+def _workers(n: int) -> str:
+    return f"{n} worker{'s' * (n > 1)}"
+
+
+def _rows(name: str) -> Callable[[], list[dict[str, object]]]:
+    return lambda: [{name: [row]} for row in contexts()]
+
+
+def _frames() -> list[dict[str, object]]:
+    texts = (json.dumps(context) for context in named_contexts())
+    return [{"dataframe_split": {"columns": ["context"], "data": [[text]]}} for text in texts]
+
+
+# The registered policy is the same model as what a decision asks, with its encoding; the other is as little as there
+# can be behind MLflow's server: a tensor in and numpy.
 PEERS = (
     *(
         Scoring(
-            f"mlflow, {workers} worker{'s' * (workers > 1)}",
-            PRODUCT,
-            _mlflow(workers),
-            "/invocations",
-            lambda row: {"inputs": [row]},
-            at_least=20.0,
-            p99_at_most=0.1,
+            f"mlflow, {what}, {_workers(n)}", PRODUCT, launch(n), "/invocations", asked, at_least=20.0, p99_at_most=0.1
         )
-        for workers in (1, 2)
+        for what, launch, asked in (
+            ("registered policy", _mlflow_policy, _frames),
+            ("numpy alone", _mlflow, _rows("inputs")),
+        )
+        for n in (1, 2)
     ),
-    Scoring("MLServer, 2 workers", MLSERVER, _mlserver, "/v2/models/uplift/infer", _tensor, at_least=4.0),
-    Scoring("BentoML, 2 workers", BENTO, _bento, "/score", lambda row: {"rows": [row]}, at_least=4.0),
+    Scoring(
+        "MLServer, 2 workers",
+        MLSERVER,
+        _mlserver,
+        "/v2/models/uplift/infer",
+        lambda: [_tensor(row) for row in contexts()],
+        at_least=4.0,
+    ),
+    Scoring("BentoML, 2 workers", BENTO, _bento, "/score", _rows("rows"), at_least=4.0),
 )

@@ -1,0 +1,140 @@
+"""What she spends: monetary value, baskets, discounts, margin."""
+
+from __future__ import annotations
+
+from experiments.features.feature import DAY, Feature, Over, count_of, money, share
+from experiments.features.timing import NO_ORDER
+
+CURRENCY = "currency"
+
+SPENDING = (
+    Feature(
+        "revenue",
+        "Net revenue of all orders, before returns.",
+        CURRENCY,
+        "never",
+        Over.ORDERS,
+        lambda orders: money(orders.micros.sum()),
+        absent=0,
+    ),
+    Feature(
+        "revenue_365d",
+        "Net revenue of orders in the last 365 days, before returns.",
+        CURRENCY,
+        "never",
+        Over.ORDERS,
+        lambda orders: money(orders.micros.sum(where=orders.age <= 365 * DAY).fill_null(0)),
+        absent=0,
+    ),
+    Feature(
+        "revenue_kept",
+        "Net revenue less what was paid back for returns.",
+        CURRENCY,
+        "never",
+        Over.LINES,
+        lambda lines: money(lines.micros.sum()),
+        absent=0,
+    ),
+    Feature(
+        "margin",
+        "Margin of the orders whose margin is known, before returns.",
+        CURRENCY,
+        "no margin is known",
+        Over.ORDERS,
+        lambda orders: money(orders.margin_micros.sum()),
+    ),
+    Feature(
+        "basket_mean",
+        "Mean net revenue of an order.",
+        CURRENCY,
+        NO_ORDER,
+        Over.ORDERS,
+        lambda orders: money(orders.micros.sum() / orders.count()),
+    ),
+    Feature(
+        "basket_median",
+        "Median net revenue of an order.",
+        CURRENCY,
+        NO_ORDER,
+        Over.ORDERS,
+        lambda orders: money(orders.micros.median()),
+    ),
+    Feature(
+        "basket_largest",
+        "Largest net revenue of an order.",
+        CURRENCY,
+        NO_ORDER,
+        Over.ORDERS,
+        lambda orders: money(orders.micros.max()),
+    ),
+    Feature(
+        "basket_first",
+        "Net revenue of her first order.",
+        CURRENCY,
+        NO_ORDER,
+        Over.ORDERS,
+        lambda orders: money(orders.micros.max(where=orders.number == 1)),
+    ),
+    Feature(
+        "basket_last",
+        "Net revenue of her last order.",
+        CURRENCY,
+        NO_ORDER,
+        Over.ORDERS,
+        lambda orders: money(orders.micros.max(where=orders.is_last)),
+    ),
+    Feature(
+        "basket_last_against_mean",
+        "Net revenue of her last order by that of her mean one.",
+        "ratio",
+        f"{NO_ORDER}, or paid nothing",
+        Over.ROW,
+        lambda row: share(row.basket_last, row.basket_mean),
+    ),
+    Feature(
+        "basket_pieces",
+        "Mean pieces in an order.",
+        "pieces",
+        NO_ORDER,
+        Over.ORDERS,
+        lambda orders: orders.pieces.sum() / orders.count(),
+    ),
+    Feature(
+        "basket_lines",
+        "Mean lines in an order.",
+        "lines",
+        NO_ORDER,
+        Over.ORDERS,
+        lambda orders: orders.lines.sum() / orders.count(),
+    ),
+    Feature(
+        "discount_share",
+        "Discounts by what her orders would have cost without.",
+        "share",
+        f"{NO_ORDER}, or paid nothing",
+        Over.ORDERS,
+        lambda orders: share(orders.discount_micros.sum(), orders.micros.sum() + orders.discount_micros.sum()),
+    ),
+    Feature(
+        "discounted_orders_share",
+        "Share of her orders with any discount.",
+        "share",
+        NO_ORDER,
+        Over.ORDERS,
+        lambda orders: (orders.discount_micros > 0).sum() / orders.count(),
+    ),
+    Feature(
+        "loyalty_share",
+        "Share of her orders placed as a member of the loyalty programme, among those where that is known.",
+        "share",
+        "it is known of none of her orders",
+        Over.ORDERS,
+        lambda orders: share((orders.loyalty == 1).sum(), orders.loyalty.count()),
+    ),
+    count_of(
+        "loyalty_orders_365d",
+        "Orders placed as a member of the loyalty programme in the last 365 days.",
+        Over.ORDERS,
+        lambda orders: ((orders.loyalty == 1) & (orders.age <= 365 * DAY)).fill_null(False).sum(),
+    ),
+)
