@@ -44,6 +44,7 @@ class Reason(StrEnum):
     NO_CONSENT = "no_consent"
     QUIET_HOURS = "quiet_hours"
     FREQUENCY_CAP = "frequency_cap"
+    REMOVED_BY_RULE = "removed_by_rule"
     BUDGET_EXHAUSTED = "budget_exhausted"
     MARGIN_FLOOR = "margin_floor"
     NOT_IN_STORE = "not_in_store"

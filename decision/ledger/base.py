@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from decision.ledger.outbox import Outbox
 from decision.records import (
@@ -23,6 +23,9 @@ from decision.stages.guardrails import Used
 from decision.stages.keys import ApiKey
 from decision.stages.pacing import Price
 from decision.stages.ranking import RankedEvent, Told
+
+if TYPE_CHECKING:
+    from decision.ledger.people import People
 
 # Who acts where no person does, as in a simulation.
 ENCORE = "encore"
@@ -219,6 +222,11 @@ class Ledger(Protocol):
     @property
     def profiles(self) -> Profiles:
         """Return what was worked out of customers offline."""
+        ...
+
+    @property
+    def people(self) -> People:
+        """Return what runs over everybody found."""
         ...
 
     @property

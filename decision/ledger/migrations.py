@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decision.errors import LedgerError
-from decision.ledger import orders, profiles, ranks
+from decision.ledger import orders, people, profiles, ranks
 from decision.ledger.codec import OUTCOME_COLUMNS, outcome_of
 from decision.stages.events import OF_ORDERS
 
@@ -31,6 +31,7 @@ STEPS = (
     "m007_ranked_events",
     "m008_outbox",
     "m009_profiles",
+    "m010_runs",
 )
 
 
@@ -96,6 +97,12 @@ def m008_outbox(db: Database) -> None:
 def m009_profiles(db: Database) -> None:
     """Create the profiles: what was worked out of customers offline, where a decision looks it up."""
     for statement in profiles.SCHEMA.split(";"):
+        db.execute(statement)
+
+
+def m010_runs(db: Database) -> None:
+    """Create the runs over everybody, and find the customers of a segment."""
+    for statement in people.SCHEMA.split(";"):
         db.execute(statement)
 
 

@@ -27,7 +27,7 @@ CREATE INDEX profiles_by_age ON profiles (source, as_of)
 """
 # The till must not wait for a long refresh.
 PART = 500
-_values_of = msgspec.json.Decoder(dict[str, ContextValue])
+values_of: Callable[[str], dict[str, ContextValue]] = msgspec.json.Decoder(dict[str, ContextValue]).decode
 
 
 class SqliteProfiles:
@@ -47,7 +47,7 @@ class SqliteProfiles:
             return NO_PROFILE
         values: dict[str, ContextValue] = {}
         for *_, body in rows:
-            values |= _values_of.decode(body)
+            values |= values_of(body)
         return Profile(values, tuple([ProfileSource(name, from_us(at), version) for name, at, version, _ in rows]))
 
     def put(self, profiles: Sequence[NewProfile]) -> None:

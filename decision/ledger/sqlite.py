@@ -43,6 +43,7 @@ from decision.ledger.codec import (
 from decision.ledger.connection import CALLERS_PATIENCE, PATIENCE, Connection, Connections, Turns
 from decision.ledger.group_commit import GroupCommit
 from decision.ledger.migrations import STEPS, applied, check_not_newer, migrate
+from decision.ledger.people import SqlitePeople
 from decision.ledger.profiles import SqliteProfiles
 from decision.ledger.ranks import SqliteRanks
 from decision.ledger.sqlite_outbox import SqliteOutbox
@@ -172,6 +173,11 @@ class SqliteLedger:
     def profiles(self) -> SqliteProfiles:
         """See `Ledger.profiles`."""
         return SqliteProfiles(self._connections)
+
+    @property
+    def people(self) -> SqlitePeople:
+        """See `Ledger.people`."""
+        return SqlitePeople(self._connections)
 
     @property
     def ranks(self) -> SqliteRanks:

@@ -128,12 +128,32 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """A rule of the shop: where `when`, a CEL expression, is true, these offers and channels are not given.
+
+    Empty sets mean every offer or channel.
+    """
+
+    name: str
+    when: str
+    offers: frozenset[str]
+    channels: frozenset[str]
+
+    def covers(self, action: Action) -> bool:
+        """Return whether the rule is about an action (not control)."""
+        return (not self.offers or action.offer in self.offers) and (
+            not self.channels or action.channel in self.channels
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Guardrails:
     """Limits on actions at decision time."""
 
     frequency_contacts: int | None
     frequency_days: int
     margin_floor: float | None
+    removals: tuple[Removal, ...] = ()
 
 
 GUARDRAIL_METRICS: Mapping[str, str] = {"unsubscribes": "harm", "returns": "harm", "margin": "off"}

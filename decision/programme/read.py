@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from decision.errors import InvalidProgramme, NotFound
 from decision.money import CURRENCIES
-from decision.programme import rules
 from decision.programme.model import (
     AGGREGATIONS,
     BURDENS,
@@ -36,12 +35,14 @@ from decision.programme.model import (
     Offer,
     Programme,
     RankSettings,
+    Removal,
     Retention,
     Store,
     actions_of,
 )
 from decision.programme.profile import profile_values
 from decision.programme.section import Problems, Section, shown, unknown
+from decision.programme.spoken import Spoken
 from decision.records import CONTROL, EVERY_CHANNEL, Group
 
 # Decisions of so many days before tell the learner how long customers take.
@@ -127,6 +128,7 @@ def _programme(root: Section, *, digest: str) -> Programme:
     action_ids = tuple(action.action_id for action in actions)
     features = {name: _feature(section) for name, section in root.subs("features").items()}
     profile = _profile(root.sub("profile"), tuple(channels), features)
+    spoken = Spoken(features, tuple(channels))
     programme = Programme(
         name=head.text("name"),
         currency=_currency(head),
@@ -145,10 +147,11 @@ def _programme(root: Section, *, digest: str) -> Programme:
         offers=MappingProxyType(offers),
         stores=MappingProxyType(stores),
         budgets=_budgets(root, tuple(offers), tuple(stores)),
-        guardrails=_guardrails(root.sub("guardrails")),
+        guardrails=_guardrails(root.sub("guardrails"), offers, tuple(channels), spoken),
         guardrail_metrics=_guardrail_metrics(root.sub("guardrail_metrics")),
-        eligibility=_eligibility(root.sub("eligibility"), features, profile),
-        profile=MappingProxyType(profile),
+        eligibility=_eligibility(root.sub("eligibility"), spoken),
+        # What rules speak of decides over the allowed actions: models must see it too.
+        profile=MappingProxyType(profile | spoken.of_profile),
         features=MappingProxyType(features),
         actions=actions,
         digest=digest,
@@ -347,16 +350,30 @@ def _budgets(root: Section, offers: tuple[str, ...], stores: tuple[str, ...]) ->
     return tuple(budgets)
 
 
-def _guardrails(section: Section) -> Guardrails:
+def _guardrails(section: Section, offers: Mapping[str, Offer], channels: tuple[str, ...], spoken: Spoken) -> Guardrails:
     cap = section.sub("frequency_cap")
     guardrails = Guardrails(
         frequency_contacts=cap.whole("contacts", low=0) if section.has("frequency_cap") else None,
         frequency_days=cap.whole("days", 30, low=1, high=365),
         margin_floor=section.number("margin_floor", low=-1.0, high=1.0) if section.has("margin_floor") else None,
+        removals=tuple(_removal(own, tuple(offers), channels, spoken) for own in section.subs("rules").values()),
     )
     cap.finish()
     section.finish()
     return guardrails
+
+
+def _removal(section: Section, offers: tuple[str, ...], channels: tuple[str, ...], spoken: Spoken) -> Removal:
+    removal = Removal(
+        name=section.path.rpartition(".")[2],
+        when=section.text("when"),
+        offers=frozenset(section.texts("offers", known=offers, what="offer")),
+        channels=frozenset(section.texts("channels", known=channels, what="channel")),
+    )
+    if section.has("when") and removal.when:
+        spoken.check(section, "when", removal.when)
+    section.finish()
+    return removal
 
 
 def _guardrail_metrics(section: Section) -> tuple[GuardrailRule, ...]:
@@ -388,7 +405,7 @@ def _profile(section: Section, channels: tuple[str, ...], features: Mapping[str,
     return {name: known[name] for name in names if name in known}
 
 
-def _eligibility(section: Section, features: Mapping[str, Feature], profile: Mapping[str, str]) -> Eligibility:
+def _eligibility(section: Section, spoken: Spoken) -> Eligibility:
     eligibility = Eligibility(
         max_return_rate=section.number("max_return_rate", high=1.0) if section.has("max_return_rate") else None,
         return_rate_min_orders=section.whole("return_rate_min_orders", 5, low=1),
@@ -397,8 +414,7 @@ def _eligibility(section: Section, features: Mapping[str, Feature], profile: Map
         avoid_problem_products=section.flag("avoid_problem_products", False),
     )
     for rule in eligibility.rules:
-        for mistake in rules.mistakes(rule, features, profile):
-            section.wrong("rules", mistake)
+        spoken.check(section, "rules", rule)
     section.finish()
     return eligibility
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from decision.programme.model import Feature
+from decision.programme.profile import Meaning
 from decision.programme.section import unknown
 from decision.records import Customer, DecisionRequest, Order, Profile
 from decision.stages.eligibility import facts
@@ -16,10 +17,10 @@ _BOUND = re.compile(r"\.(?:all|exists|exists_one|filter|map)\(\s*(\w+)\s*,")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
-def mistakes(rule: str, features: Mapping[str, Feature], profile: Mapping[str, str]) -> Iterator[str]:
+def mistakes(rule: str, features: Mapping[str, Feature], profile: Mapping[str, Meaning]) -> Iterator[str]:
     """Yield what is wrong with a rule: its grammar, else the names it knows, else what it answers.
 
-    `profile` are the values of customers' profiles that decisions see, with their kinds.
+    `profile` are the values that customers' profiles may have.
     """
     try:
         import cel
@@ -31,8 +32,9 @@ def mistakes(rule: str, features: Mapping[str, Feature], profile: Mapping[str, s
     except ValueError as error:
         yield f"expected a CEL expression, found {rule!r}: {_reason(error)}"
         return
-    samples = tuple(_samples(features, profile))
+    samples = tuple(_samples(features, {name: meaning.kind for name, meaning in profile.items()}))
     names = list(_unknown_names(rule, tuple(program.variables()), samples[0]))
+    names += _unknown_levels(rule, {name: m.levels for name, m in profile.items() if m.levels})
     yield from (f"{rule!r}: {name}" for name in names)
     if not names and (found := _first_wrong(program, samples)):
         yield f"{rule!r}: expected true or false, found {found}"
@@ -50,6 +52,21 @@ def _unknown_names(rule: str, variables: tuple[str, ...], sample: Mapping[str, A
                 if field not in known:
                     what = "feature" if name == "features" else f"{name} field"
                     yield unknown(what, field, tuple(known))
+
+
+def of_profile(rule: str, profile: Iterable[str]) -> tuple[str, ...]:
+    """Return which values of profiles a rule without mistakes speaks of."""
+    import cel
+
+    spoken = cel.compile(rule).variables()
+    return tuple(name for name in profile if name in spoken)
+
+
+def _unknown_levels(rule: str, levels: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    for name, known in levels.items():
+        for found in re.findall(rf"""(?<![\w.]){name}\s*[!=]=\s*["']([^"']*)["']""", rule):
+            if found not in known:
+                yield unknown(name, found, known)
 
 
 def _first_wrong(program: Any, samples: tuple[Mapping[str, Any], ...]) -> str:

@@ -15,6 +15,8 @@ from decision.records import Customer, DecisionRequest, Reason
 # What a rule can speak of, and which of it has no fields.
 FACTS = ("customer", "order", "trigger", "store", "features")
 FLAT = ("trigger", "store")
+# What CEL raises where a rule can't be evaluated, such as a comparison with what is not known.
+_CANT_SAY = (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,10 @@ class _Rule:
     program: Any
     speaks_of: tuple[tuple[str, frozenset[str] | None], ...]
     of_profile: tuple[str, ...] = ()
+
+    def unknown(self, about: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the values of the profile that the rule speaks of and that are not known of the customer."""
+        return tuple(name for name in self.of_profile if name in about and about[name] is None)
 
     def holds(self, about: Mapping[str, Any]) -> bool:
         """Return whether the rule is true of the facts; raises what CEL does where it can't be said."""
@@ -103,12 +109,22 @@ def assess(
     return None
 
 
+def is_true(rule: str, about: Mapping[str, Any]) -> bool:
+    """Return whether a rule is true of the facts; one that can't be evaluated is not."""
+    try:
+        return _compiled(rule).holds(about)
+    except _CANT_SAY:
+        return False
+
+
 def _first_broken(rules: tuple[str, ...], about: Mapping[str, Any]) -> tuple[Reason, str] | None:
     for rule in rules:
         try:
             holds = _compiled(rule).holds(about)
-        except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError):
-            return Reason.RULE_FAILED, f"the rule {rule} could not be evaluated"
+        except _CANT_SAY:
+            missing = ", ".join(_compiled(rule).unknown(about))
+            why = f": {missing} is not known of the customer" if missing else ""
+            return Reason.RULE_FAILED, f"the rule {rule} could not be evaluated{why}"
         if not holds:
             return Reason.RULE_NOT_MET, f"the rule {rule} does not hold"
     return None

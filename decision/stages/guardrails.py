@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from math import inf
 from typing import NamedTuple
 
 from decision.money import MICROS
-from decision.programme.model import Budget, Channel, Programme
+from decision.programme.model import Budget, Channel, Programme, Removal
 from decision.records import CONTROL, Action, Customer, DecisionRequest, Reason, Rejection, Reservation
+from decision.stages import eligibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,30 @@ def apply(programme: Programme, situation: Situation, purse: Purse) -> tuple[tup
             allowed.append(action)
         else:
             rejected.append(Rejection(action.action_id, *found))
+    if removals := _removals(programme, situation):
+        return _without(allowed, removals, rejected)
     return tuple(allowed), tuple(rejected)
+
+
+def _removals(programme: Programme, situation: Situation) -> list[Removal]:
+    """Return the shop's own rules that are true; one that can't be evaluated is not."""
+    if not programme.guardrails.removals:
+        return []
+    about = eligibility.facts(situation.request, situation.customer)
+    return [removal for removal in programme.guardrails.removals if eligibility.is_true(removal.when, about)]
+
+
+def _without(
+    allowed: Iterable[Action], removals: Sequence[Removal], rejected: Iterable[Rejection]
+) -> tuple[tuple[Action, ...], tuple[Rejection, ...]]:
+    kept, gone = [], [*rejected]
+    for action in allowed:
+        found = None if action.channel == CONTROL else next((r for r in removals if r.covers(action)), None)
+        if found is None:
+            kept.append(action)
+        else:
+            gone.append(Rejection(action.action_id, Reason.REMOVED_BY_RULE, f"the rule {found.name}: {found.when}"))
+    return tuple(kept), tuple(gone)
 
 
 def recent_contacts(programme: Programme, customer: Customer, *, now: datetime) -> int:

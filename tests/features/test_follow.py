@@ -180,7 +180,7 @@ def test_rules_may_speak_of_the_profile(shop: Any) -> None:
     [
         ('[profile]\nvalues = ["recensy_days"]', "recency_days"),
         ('[profile]\nvalue = ["recency_days"]', "value"),
-        ('[eligibility]\nrules = ["recency_days > 30.0"]', "recency_days"),
+        ('[eligibility]\nrules = ["recensy_days > 30.0"]', "recency_days"),
         ('[profile]\nvalues = ["main_category"]\n[eligibility]\nrules = ["main_category > 30.0"]', "main_category"),
         ('[profile]\nvalues = ["orders"]\n[features.orders]\ntype = "number"', "which the profile has too"),
     ],

@@ -1,0 +1,124 @@
+"""Why is her chance of a purchase high or low? The facts that move it most, in words, against the middle customer.
+
+The effects are those of the linear hazard, one of the members that are averaged: the odds of a purchase in a week, with
+everything else as it is. Facts that say the same thing are one reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from decision.records import FloatArray, IntArray
+from experiments.behaviour.columns import facts
+from experiments.behaviour.repurchase import CHUNK, Repurchase
+from experiments.behaviour.state import State
+
+MOST = 3
+# Odds that move by less than a tenth are no reason.
+LEAST = float(np.log(1.1))
+SAMPLE = 20_000
+# Places among `columns.FACTS`, and the words for a customer.
+Words = Callable[[State], Any]
+
+
+def _number(values: FloatArray, digits: int = 0) -> Any:
+    rounded = np.round(values, digits)
+    return pc.cast(pa.array(rounded.astype(np.int64) if digits == 0 else rounded), pa.string())
+
+
+def _joined(*parts: Any) -> Any:
+    return pc.binary_join_element_wise(*parts, "")
+
+
+def _silence(state: State) -> Any:
+    return _joined("last bought ", _number(state.silence), pa.array(_days(state.silence)), " ago")
+
+
+def _overdue(state: State) -> Any:
+    return _joined("silent for ", _number(state.silence / state.usual_gap, 1), " times her usual gap")
+
+
+def _often(state: State) -> Any:
+    several = _joined("bought on ", _number(state.purchases), " days so far")
+    return pc.if_else(pa.array(state.purchases > 1), several, "bought once so far")
+
+
+def _rhythm(state: State) -> Any:
+    return _joined("usually ", _number(state.usual_gap), pa.array(_days(state.usual_gap)), " between purchases")
+
+
+def _lately(state: State) -> Any:
+    often = np.array(["little", "some", "much"])
+    return _joined("has bought ", pa.array(often[np.digitize(state.recently, (0.5, 2.0))]), " in recent months")
+
+
+def _money(state: State) -> Any:
+    return _joined("spends ", _number(state.spent / state.purchases), " a purchase")
+
+
+def _returns(state: State) -> Any:
+    back = np.minimum(100.0 * state.returned / state.spent, 100.0)
+    some = _joined("has sent back ", _number(back), " % of what she ordered")
+    return pc.if_else(pa.array(back >= 0.5), some, "has sent nothing back")
+
+
+def _days(count: FloatArray) -> list[str]:
+    return [" day" if one else " days" for one in (np.round(count) == 1).tolist()]
+
+
+REASONS: tuple[tuple[tuple[int, ...], Words], ...] = (
+    ((0,), _silence),
+    ((7, 10), _overdue),
+    ((1, 3), _often),
+    ((2, 8), _rhythm),
+    ((5, 6), _lately),
+    ((4,), _money),
+    ((9,), _returns),
+)
+
+
+def reasons(model: Repurchase, state: State) -> pa.Array:
+    """Return each customer's strongest reasons, a line each, [N]; none is an empty text."""
+    n = len(state.customer)
+    if not n:
+        return pa.nulls(0, pa.string())
+    some = state.where(np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.int64)))
+    middle = np.median(facts(some, model.rates.rate(some)), axis=0)
+    starts = range(0, n, CHUNK)
+    parts = [_of(model, state.where(np.arange(start, min(start + CHUNK, n))), middle) for start in starts]
+    return pa.concat_arrays(parts)
+
+
+def effects(model: Repurchase, state: State, middle: FloatArray) -> FloatArray:
+    """Return what each of `REASONS` adds to the log-odds against a customer of `middle` facts, [N, len(REASONS)]."""
+    hinges, weights = model.linear.hinges, model.linear.weights
+    moved = hinges.columns(facts(state, model.rates.rate(state))) - hinges.columns(middle[None, :])
+    n_facts, n_knots = len(hinges.of), hinges.knots.shape[1]
+    # Columns are the facts, then each fact's hinges.
+    fact = np.concatenate([np.arange(n_facts), np.repeat(np.arange(n_facts), n_knots)])
+    told = np.zeros((len(weights), len(REASONS)))
+    for r, (places, _) in enumerate(REASONS):
+        told[np.isin(hinges.of[fact], places), r] = 1.0
+    return np.asarray((moved * weights) @ told)
+
+
+def _of(model: Repurchase, state: State, middle: FloatArray) -> pa.Array:
+    found = effects(model, state, middle)
+    odds = np.exp(np.clip(found, -9.0, 9.0))
+    lines = [
+        _joined("\n", words(state), ": odds of a purchase × ", _number(odds[:, r], 2))
+        for r, (_, words) in enumerate(REASONS)
+    ]
+    order: IntArray = np.argsort(-np.abs(found), axis=1)[:, :MOST]
+    rows = np.arange(len(found))
+    chosen = []
+    for place in order.T:
+        strong = pa.array(np.abs(found[rows, place]) >= LEAST)
+        chosen.append(pc.if_else(strong, pc.choose(pa.array(place), *lines), ""))
+    # Every line begins with a break, so that none is needed between them.
+    return pc.utf8_slice_codeunits(_joined(*chosen), 1)
