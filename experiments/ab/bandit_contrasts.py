@@ -60,9 +60,7 @@ class ActionValues:
     def contrast(self, action: int, against: int, confidence: Confidence = USUAL) -> Effect:
         """Return the value of an action minus that of another, on the same decisions."""
         gap = self.deviations[:, action] - self.deviations[:, against]
-        error = float(np.sqrt(np.sum(gap**2)))
-        large = Confidence(confidence.alpha, confidence.alternative, Spread.NORMAL)
-        return interval(float(self.value[action] - self.value[against]), error, np.inf, large)
+        return _effect(float(self.value[action] - self.value[against]), gap, confidence)
 
 
 def ipw_scores(log: BanditLog) -> FloatArray:
@@ -111,3 +109,55 @@ def action_values(scores: FloatArray, weights: FloatArray) -> ActionValues:
 def adaptive_values(log: BanditLog, weighing: Weighing = Weighing.CONSTANT, floor_decay: float = 0.0) -> ActionValues:
     """Return the values of all actions by AIPW with adaptive weights."""
     return action_values(aipw_scores(log), evaluation_weights(log.propensity, weighing, floor_decay))
+
+
+def contextual_contrast(
+    log: BanditLog,
+    actions: tuple[int, int],
+    *,
+    cluster: NDArray[np.generic],
+    confidence: Confidence = USUAL,
+    blocks: int = 20,
+) -> Effect:
+    """Return the value of `actions[0]` minus that of `actions[1]` where the propensities depend on the context.
+
+    Weights that follow the context would compare other customers. So all decisions of a block of time weigh the same,
+    by what the scores' variance was in the block before (StableVar of Zhan, Ren, Athey and Zhou 2021), and only
+    decisions count in which both actions could be drawn. `cluster` [T] is what is independent, as a rule the customer.
+
+    Raises
+    ------
+    NotEnoughData : there are no two decisions in which both could be drawn.
+    """
+    both = np.flatnonzero((log.propensity[:, actions[0]] > 0) & (log.propensity[:, actions[1]] > 0))
+    if len(both) < 2:
+        raise NotEnoughData(
+            f"A comparison needs decisions in which both actions could be drawn, found "
+            f"{len(both)} of {len(log.action):,}."
+        )
+    scores = aipw_scores(log)[both]
+    gap = scores[:, actions[0]] - scores[:, actions[1]]
+    spread = (1 / log.propensity[both][:, actions]).sum(axis=1)
+    block = np.arange(len(both)) * min(blocks, len(both)) // len(both)
+    mean_spread = np.bincount(block, weights=spread) / np.bincount(block)
+    known = np.concatenate([mean_spread[:1], mean_spread[:-1]])
+    share = known[block] ** -0.5
+    share /= share.sum()
+    value = float(share @ gap)
+    _, customer = np.unique(cluster[both], return_inverse=True)
+    deviations: FloatArray = np.asarray(np.bincount(customer, weights=share * (gap - value)), dtype=np.float64)
+    return _effect(value, deviations, confidence)
+
+
+def _effect(value: float, deviations: FloatArray, confidence: Confidence) -> Effect:
+    """Return the interval of a weighed mean.
+
+    Where few heavy terms decide, the variance is known as badly as by so many degrees of freedom (Satterthwaite 1946,
+    with the kurtosis of a normal): without that, intervals after an action was hardly drawn any more are too short.
+    """
+    squares = deviations**2
+    total = float(squares.sum())
+    degrees = np.inf
+    if confidence.spread is not Spread.NORMAL and total > 0:
+        degrees = float(np.clip(3 / ((squares / total) ** 2).sum(), 1.0, max(len(squares) - 1, 1)))
+    return interval(value, float(np.sqrt(total)), degrees, confidence)

@@ -219,7 +219,8 @@ def _bandit(weighing: Weighing, *, augmented: bool) -> Method:
         decay = inputs.get("floor_decay", params.get("floor_decay", 0.0))
         values = action_values(scores, evaluation_weights(log.propensity, weighing, decay))
         last = log.propensity.shape[1] - 1
-        contrasts = [values.contrast(last, k, Confidence(params["alpha"])) for k in range(last)]
+        normal = Confidence(params["alpha"], spread=Spread.NORMAL)
+        contrasts = [values.contrast(last, k, normal) for k in range(last)]
         radius = contrasts[0].high - contrasts[0].estimate
         critical = radius / contrasts[0].standard_error
         return {
