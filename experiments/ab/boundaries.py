@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.optimize import brentq
@@ -95,13 +96,15 @@ def _carried(inside: _Inside, at: float, bound: float, drift: float) -> _Inside:
     sd = math.sqrt(step)
     # Beyond nine standard deviations there is no mass, also where the first looks have no boundary.
     edge = min(bound * math.sqrt(at), 9 * math.sqrt(at) + abs(drift) * at)
-    nodes, weights = _gauss(max(_FEWEST_NODES, math.ceil(_NODES_PER_SD * edge / sd)))
+    # In steps of sixteen, so that few sets of nodes are made.
+    nodes, weights = _gauss(max(_FEWEST_NODES, 16 * math.ceil(_NODES_PER_SD * edge / sd / 16)))
     nodes = nodes * edge
     apart = (nodes[:, None] - inside.nodes - drift * step) / sd
     density = np.exp(-0.5 * apart * apart) @ inside.mass / (sd * math.sqrt(2 * math.pi))
     return _Inside(nodes, weights * edge * density, at)
 
 
+@lru_cache(maxsize=256)
 def _gauss(n: int) -> tuple[FloatArray, FloatArray]:
     nodes, weights = np.polynomial.legendre.leggauss(min(n, 2_000))
     return nodes, weights

@@ -13,7 +13,7 @@ from decision.errors import InvalidInput
 from experiments.ab.always_valid import AlwaysValid
 from experiments.ab.boundaries import crossing_chances
 from experiments.ab.plans import Plan, PlanKind, group_sequential_bounds
-from experiments.ab.power import Design, power, sample_size, whole
+from experiments.ab.power import Design, detectable_effect, power, sample_size, whole
 
 _LOOKS_OF_ALWAYS_VALID = tuple(np.linspace(0.05, 1.0, 20))
 
@@ -85,7 +85,8 @@ def forecast(plan: Plan, design: Design, effect: float, traffic: Traffic, wanted
         sized = replace(plan, units=whole(least, design.ratio))
     else:
         # Boundaries depend on shares of the units alone, so the drift that has this power is found once.
-        drift = float(brentq(lambda d: sum(_stops(plan, d)) - wanted, 0.5, 12.0, xtol=1e-6))
+        looks, bounds = _looks(plan), _bounds(plan)
+        drift = float(brentq(lambda d: sum(crossing_chances(looks, bounds, d)) - wanted, 0.5, 12.0, xtol=1e-6))
         one = design.standard_error(1.0)
         sized = replace(plan, units=whole((drift * one / effect) ** 2, design.ratio))
     return _forecast(sized, design, effect, traffic)
@@ -95,7 +96,10 @@ def smallest_effect(plan: Plan, design: Design, wanted: float = 0.8) -> float:
     """Return the smallest effect that a plan finds with this power at its units."""
     design = replace(design, alpha=plan.alpha)
     error = design.standard_error(plan.units)
-    return error * float(brentq(lambda d: plan_power(plan, design, d * error) - wanted, 0.05, 30.0, xtol=1e-6))
+    if plan.kind is PlanKind.FIXED:
+        return detectable_effect(design, plan.units, wanted)
+    looks, bounds = _looks(plan), _bounds(plan)
+    return error * float(brentq(lambda d: sum(crossing_chances(looks, bounds, d)) - wanted, 0.05, 30.0, xtol=1e-6))
 
 
 def _forecast(plan: Plan, design: Design, effect: float, traffic: Traffic) -> Forecast:
@@ -119,14 +123,14 @@ def _looks(plan: Plan) -> tuple[float, ...]:
 
 
 def _stops(plan: Plan, drift: float) -> list[float]:
-    """Return the chance to stop at each look, where the effect is `drift` standard errors at the end.
+    """Return the chance to stop at each look, where the effect is `drift` standard errors at the end."""
+    return crossing_chances(_looks(plan), _bounds(plan), drift)
 
-    An always-valid plan is taken to be looked at twenty times: more looks find a little more.
-    """
-    looks = _looks(plan)
+
+def _bounds(plan: Plan) -> list[float]:
+    """Return the boundaries of Z; an always-valid plan is taken to be looked at twenty times, more find a little
+    more."""
     if plan.kind is PlanKind.GROUP_SEQUENTIAL:
-        bounds = group_sequential_bounds(plan, looks, plan.alpha)
-    else:
-        sequence = AlwaysValid(1.0, plan.alpha)
-        bounds = [sequence.multiplier(look) for look in looks]
-    return crossing_chances(looks, bounds, drift)
+        return group_sequential_bounds(plan, plan.looks, plan.alpha)
+    sequence = AlwaysValid(1.0, plan.alpha)
+    return [sequence.multiplier(look) for look in _looks(plan)]

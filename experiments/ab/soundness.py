@@ -13,7 +13,6 @@ from scipy.special import chdtrc
 from decision.errors import NotEnoughData, counted
 from decision.records import FloatArray
 from experiments.ab.moments import Moments
-from experiments.ab.multiplicity import Correction, adjusted
 from experiments.ab.outliers import share_of_the_largest
 from experiments.importing.srm import THRESHOLD, ArmCounts
 
@@ -54,7 +53,7 @@ def sample_ratio_within(
 ) -> Check:
     """Return whether the split fits in every value [n] of a dimension, or on every day.
 
-    Holm's correction over the values; those with fewer than five units expected in an arm are put together.
+    Bonferroni's correction over the values; those with fewer than five units expected in an arm are put together.
     """
     shares = np.asarray(design, dtype=np.float64)
     values, place = np.unique(groups.astype(str), return_inverse=True)
@@ -68,7 +67,7 @@ def sample_ratio_within(
     if not names:
         return Check(f"sample ratio by {what}", Finding.SOUND, f"Too few units by {what} to test the split in each.")
     expected = rows.sum(axis=1, keepdims=True) * shares
-    p = adjusted(chdtrc(len(shares) - 1, ((rows - expected) ** 2 / expected).sum(axis=1)), Correction.HOLM)
+    p = np.minimum(chdtrc(len(shares) - 1, ((rows - expected) ** 2 / expected).sum(axis=1)) * len(names), 1.0)
     worst = int(np.argmin(p))
     bad = [name for name, one in zip(names, p, strict=True) if one < THRESHOLD]
     if bad:
@@ -76,7 +75,7 @@ def sample_ratio_within(
         text += f" and {len(bad) - 5} more." if len(bad) > 5 else "."
     else:
         text = f"The split fits the design in {counted(len(names), 'value')} of {what}."
-    return Check(f"sample ratio by {what}", Finding.UNSOUND if bad else Finding.SOUND, text, p[worst])
+    return Check(f"sample ratio by {what}", Finding.UNSOUND if bad else Finding.SOUND, text, float(p[worst]))
 
 
 def balance(arms: Sequence[Moments], covariates: Sequence[str]) -> Check:
