@@ -18,7 +18,7 @@ from scipy.special import ndtr, ndtri
 from decision.errors import InvalidInput
 from decision.records import FloatArray
 
-_FEWEST_NODES, _NODES_PER_SD = 65, 8
+_FEWEST_NODES, _NODES_PER_SD = 64, 4
 SMALLEST_STEP = 1e-4
 """Looks nearer to each other than this share of the information count as one."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from decision.errors import NotEnoughData
 from decision.wiring import Home, utc_now
 
 if TYPE_CHECKING:
@@ -68,7 +69,11 @@ def analyse(ctx: click.Context, case_path: Path | None, file: Path | None, as_js
     from experiments.ab.ledger_actions import action_effects
     from experiments.ab.ledger_units import CLAIM
 
-    case, units = _opened(ctx.obj, case_path or _TEMPLATE, file)
+    try:
+        case, units = _opened(ctx.obj, case_path or _TEMPLATE, file)
+    except NotEnoughData as error:
+        click.echo(str(error))
+        ctx.exit(1)
     ours = case.file is None
     found = analyse(case, units, claim=CLAIM if ours else RANDOMISED, tell=_tell)
     actions = action_effects(ctx.obj.ledger().rewarded(), case.plan.alpha) if ours else ()

@@ -64,6 +64,7 @@ def read_units(case: Case, source: Path | Any, *, one_group: bool = False) -> Un
     Raises
     ------
     InvalidInput : a metric's column is no number, or has gaps; it says how many and in which column.
+    InvalidInput : an arm is empty, and units of other arms are there: it is spelt otherwise.
     NotEnoughData : an arm is empty.
     """
     import duckdb
@@ -96,9 +97,14 @@ def read_units(case: Case, source: Path | Any, *, one_group: bool = False) -> Un
         {"nothing" if name is None else str(name): count for name, count in others},
     )
     empty = [name for name, count in units.counts.items() if not count and not (one_group and name in names[1:])]
+    if empty and units.left_out:
+        said = _some(list(units.left_out))
+        raise InvalidInput(
+            f"Expected units in every arm, found none in {_some(empty)}; the column {case.arms.column!r} also says "
+            f"{said}."
+        )
     if empty:
-        known = f"; the column {case.arms.column!r} also says {_some(list(units.left_out))}" if units.left_out else ""
-        raise NotEnoughData(f"Expected units in every arm, found none in {_some(empty)}{known}.")
+        raise NotEnoughData(f"Expected units in every arm, found none in {_some(empty)}.")
     return units
 
 

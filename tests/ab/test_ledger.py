@@ -107,5 +107,5 @@ def test_the_command_without_a_case_is_about_the_programme(tmp_path: Path) -> No
     runner = CliRunner()
     runner.invoke(main, ["--home", str(tmp_path), "init"])
     result = runner.invoke(main, ["--home", str(tmp_path), "ab", "analyse"])
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "found none yet" in result.output
