@@ -20,6 +20,7 @@ from experiments.ab.money import Money, money
 from experiments.ab.multiplicity import adjusted
 from experiments.ab.noninferiority import GuardrailReading, Safety, guarded
 from experiments.ab.plans import Reading, read
+from experiments.ab.soundness import seen_in_two_arms
 from experiments.ab.strata import post_stratified
 from experiments.ab.units import Units
 from experiments.ab.verdicts import verdicts_of
@@ -37,6 +38,9 @@ def analyse(
     """Return what can be said of a case. Raises InvalidInput for units that contradict it."""
     tell("checking soundness")
     checks = checks_of(case, units)
+    ids = case.units.cluster or case.units.unit
+    if ids:
+        units = units.where(~seen_in_two_arms(units.texts[ids], units.arm))
     results: list[MetricResult] = []
     refusals: list[Refusal] = []
     for metric in case.metrics:

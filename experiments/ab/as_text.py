@@ -69,7 +69,8 @@ def _metric(analysis: Analysis, result: MetricResult) -> Iterator[str]:
     yield f"    {figure(kind, result.treatment.value)} against {figure(kind, result.control.value)} of {control}"
     if result.adjusted_p_value is not None:
         p = p_value_in_words(result.absolute.effect.log_p_value)
-        yield f"    p = {p}, {result.adjusted_p_value:.2g} after {analysis.case.correction.value.replace('_', ' ')}"
+        corrected = f"{result.adjusted_p_value:.2g}" if result.adjusted_p_value else "below 1e-300"
+        yield f"    p = {p}, {corrected} after {analysis.case.correction.value.replace('_', ' ')}"
     if result.metric.covariates:
         yield f"    CUPED by {', '.join(result.metric.covariates)}: {percent(-result.variance_removed)} variance"
     if result.guardrail and result.metric.margin:

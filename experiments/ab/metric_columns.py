@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from decision.errors import InvalidInput
+from decision.errors import InvalidInput, NotEnoughData
 from decision.records import FloatArray
 from experiments.ab.arm_figure import ArmFigure, adjusted_figures
 from experiments.ab.case import Case, Metric, MetricKind
@@ -17,6 +17,8 @@ from experiments.ab.moments import Moments, by_arm
 from experiments.ab.outliers import cap_at_quantile
 from experiments.ab.quantiles import quantile_figure
 from experiments.ab.units import Units
+
+_FEWEST = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +50,23 @@ class MetricColumns:
         """Return control's figure and that of the arm with this number. Raises `NotEnoughData`."""
         if self.metric.kind is MetricKind.QUANTILE:
             return self._quantile(0), self._quantile(arm)
+        if self.metric.kind is MetricKind.PROPORTION:
+            self._require_both_answers(arm)
         code = np.where(self.arm == arm, 1, np.where(self.arm == 0, 0, 2)).astype(np.int8)
         control, treatment, _ = by_arm(self.columns, code, 3)
         return adjusted_figures(control, treatment, metric_columns=self.metric_columns)
+
+    def _require_both_answers(self, arm: int) -> None:
+        """With fewer the interval of a share, which takes it to be normal, is too short."""
+        for mine in (self.arm == 0, self.arm == arm):
+            yes, units = (
+                self.columns[0][mine].sum(),
+                self.columns[1][mine].sum() if self.metric_columns == 2 else mine.sum(),
+            )
+            if min(yes, units - yes) < _FEWEST:
+                raise NotEnoughData(
+                    f"A share needs {_FEWEST} units of either answer in each arm, found {int(yes)} of {int(units):,}."
+                )
 
     def _quantile(self, arm: int) -> ArmFigure:
         mine = self.arm == arm

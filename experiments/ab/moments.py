@@ -111,7 +111,9 @@ def by_arm(columns: Sequence[FloatArray], arm: NDArray[np.integer], arms: int) -
     shift = [_typical(column) for column in columns]
 
     def part(k: int) -> list[Moments]:
-        return _part([c[edges[k] : edges[k + 1]] for c in columns], arm[edges[k] : edges[k + 1]], arms, shift)
+        # What is missing or overflows is found at the end.
+        with np.errstate(invalid="ignore", over="ignore"):
+            return _part([c[edges[k] : edges[k + 1]] for c in columns], arm[edges[k] : edges[k + 1]], arms, shift)
 
     if threads == 1:
         found = part(0)
@@ -120,6 +122,8 @@ def by_arm(columns: Sequence[FloatArray], arm: NDArray[np.integer], arms: int) -
             found = [reduce(lambda a, b: a + b, one) for one in zip(*pool.map(part, range(threads)), strict=True)]
     if not all(np.isfinite(one.scatter).all() for one in found):
         bad = sum(int((~np.isfinite(column)).sum()) for column in columns)
+        if not bad:
+            raise InvalidInput("Expected numbers whose squares can be summed, found some too large for that.")
         raise InvalidInput(
             f"Expected a finite number for every unit, found {counted(bad, 'value')} missing or infinite.",
             hint="A unit that did nothing has 0; one that was not measured yet belongs in no arm so far.",

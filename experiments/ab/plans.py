@@ -21,6 +21,9 @@ from experiments.ab.effect import Effect
 from experiments.ab.spending import Spending
 from experiments.ab.tails import quantile
 
+# A few units that are missing at the end are no look before it.
+_NEARLY = 0.99
+
 
 class PlanKind(StrEnum):
     """When the result may be read."""
@@ -92,7 +95,7 @@ def read(plan: Plan, fixed: Effect, units: int, alpha: float | None = None) -> R
         return Reading(AlwaysValid(plan.units, plan.alpha).at(fixed, units), units, False, plan.sentence)
     share = units / plan.units
     if plan.kind is PlanKind.FIXED:
-        early = share < 1 - 1e-9
+        early = share < _NEARLY
         waits = f" Only {units:,} units are there: the result is not to be read yet." if early else ""
         return Reading(fixed, units, early, plan.sentence + waits)
     return _group_sequential(plan, fixed, units, share)

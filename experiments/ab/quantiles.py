@@ -30,7 +30,8 @@ def quantile_figure(values: FloatArray, at: float, cluster: NDArray[np.generic] 
     Raises
     ------
     InvalidInput : `at` outside (0, 1), or values that are no numbers.
-    NotEnoughData : fewer than ten units on either side of it, so that the tail is not known.
+    NotEnoughData : fewer than ten units on either side of it, so that the tail is not known; or it lies on a value
+        that many share.
     """
     if not 0 < at < 1:
         raise InvalidInput(f"Expected a quantile between 0 and 1, found {at:g}.", hint="0.5 is the median.")
@@ -50,4 +51,9 @@ def quantile_figure(values: FloatArray, at: float, cluster: NDArray[np.generic] 
         variance, independent = share.variance, share.n
     reach = _Z * math.sqrt(variance)
     low, high = np.quantile(values, [max(at - reach, 0.0), min(at + reach, 1.0)])
+    if not high > low:
+        raise NotEnoughData(
+            f"The quantile {at:g} is {value:g}, which many units share: nothing can be said of how it varies.",
+            hint="Choose another quantile, or the share of units above a value.",
+        )
     return ArmFigure.plain(value, (float(high - low) / (2 * _Z)) ** 2, independent)

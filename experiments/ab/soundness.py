@@ -94,14 +94,26 @@ def balance(arms: Sequence[Moments], covariates: Sequence[str]) -> Check:
     return Check("pre-period balance", Finding.SOUND, f"The arms were alike before the trial ({names}).", p_value)
 
 
-def contamination(unit: NDArray[np.generic], arm: NDArray[np.integer]) -> Check:
-    """Return whether units [n] were seen in two arms: what they did can't be laid to one of them."""
+def seen_in_two_arms(unit: NDArray[np.generic], arm: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Return which rows [n] are of units that were seen in two arms."""
     ids, first, place = np.unique(unit, return_index=True, return_inverse=True)
-    crossed = len(np.unique(place[arm != arm[first][place]]))
-    share = crossed / max(len(ids), 1)
+    crossed = np.zeros(len(ids), dtype=bool)
+    crossed[place[arm != arm[first][place]]] = True
+    found: NDArray[np.bool_] = crossed[place]
+    return found
+
+
+def contamination(unit: NDArray[np.generic], arm: NDArray[np.integer]) -> Check:
+    """Return whether units [n] were seen in two arms: what they did can't be laid to one of them.
+
+    A few, as people with two devices are, can be left out. More are a fault of the assignment.
+    """
+    ids = len(np.unique(unit))
+    crossed = len(np.unique(unit[seen_in_two_arms(unit, arm)]))
+    share = crossed / max(ids, 1)
     if not crossed:
         return Check("contamination", Finding.SOUND, "No unit was seen in two arms.")
-    text = f"{counted(crossed, 'unit')} of {len(ids):,} ({100 * share:.2g} %) were seen in two arms."
+    text = f"{counted(crossed, 'unit')} of {ids:,} ({100 * share:.2g} %) were seen in two arms and are left out."
     return Check("contamination", Finding.UNSOUND if share > 0.01 else Finding.CAREFUL, text)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,16 @@ class Units:
 
     def __len__(self) -> int:
         return len(self.arm)
+
+    def where(self, rows: NDArray[np.bool_]) -> Units:
+        """Return some of the rows."""
+        return replace(
+            self,
+            arm=self.arm[rows],
+            numbers={name: column[rows] for name, column in self.numbers.items()},
+            texts={name: column[rows] for name, column in self.texts.items()},
+            day=self.day[rows] if len(self.day) else self.day,
+        )
 
     @property
     def counts(self) -> dict[str, int]:

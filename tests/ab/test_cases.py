@@ -176,6 +176,26 @@ def test_duplicated_units_are_unsound_until_they_are_named_as_clusters(tmp_path:
         assert b.absolute.effect.standard_error == pytest.approx(a.absolute.effect.standard_error, rel=close)
 
 
+def test_a_few_customers_in_two_arms_are_left_out_and_many_are_unsound(tmp_path: Path) -> None:
+    clustered = SMALL.replace('unit = "id"', 'unit = "id"\ncluster = "id"')
+    for crossing, clear in ((8, True), (400, False)):
+        table = units()
+        again = {name: column[:crossing].copy() for name, column in table.items()}
+        again["arm"] = np.where(again["arm"] == "old", "new", "old")
+        both = {name: np.concatenate([table[name], again[name]]) for name in table}
+        ours = found(write(tmp_path, both, clustered.replace("units = 4000", "units = 3000")))
+        assert ours.clear is clear
+        assert sum(ours.counts.values()) == 4_000 - crossing
+
+
+def test_shares_and_quantiles_without_enough_to_go_by_are_refused(tmp_path: Path) -> None:
+    table = units()
+    table["bought"] = (np.arange(4_000) < 6).astype(float)
+    table["spend"] = np.where(np.arange(4_000) % 5 < 3, 0.0, table["spend"])
+    ours = found(write(tmp_path, table))
+    assert {one.metric.name for one in ours.refusals} == {"bought", "median"}
+
+
 def test_an_arm_without_units_and_arms_beyond_the_case_are_named(tmp_path: Path) -> None:
     table = units()
     table["arm"] = np.where(np.arange(4_000) % 10 == 0, "third", table["arm"])

@@ -74,3 +74,8 @@ def test_values_that_are_missing_are_refused_by_every_engine(bad: float) -> None
         Moments.of(y)
     with duckdb.connect() as connection, pytest.raises(InvalidInput, match="1 value missing"):
         moments_by_arm(relation(connection, pa.table({"arm": [0, 0, 1, 1], "y": y})), "arm", ["y"])
+
+
+def test_numbers_too_large_to_square_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="too large"):
+        Moments.of(np.array([1e200, -1e200, 3.0]))

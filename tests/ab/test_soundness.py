@@ -56,6 +56,7 @@ def test_customers_in_two_arms_are_counted_once() -> None:
     found = contamination(np.array(["a", "a", "a", "b", "c"]), np.array([0, 1, 0, 1, 1]))
     assert found.finding is Finding.UNSOUND
     assert found.sentence.startswith("1 unit of 3 ")
+    assert "left out" in found.sentence
     assert contamination(np.array(["a", "a", "b"]), np.array([0, 0, 1])).finding is Finding.SOUND
 
 
