@@ -19,7 +19,7 @@ from experiments.ab.moments import by_arm
 from experiments.ab.money import Money, money
 from experiments.ab.multiplicity import adjusted
 from experiments.ab.noninferiority import GuardrailReading, Safety, guarded
-from experiments.ab.plans import Reading, read
+from experiments.ab.plans import Reading, level_now, read
 from experiments.ab.soundness import seen_in_two_arms
 from experiments.ab.strata import post_stratified
 from experiments.ab.units import Units
@@ -52,6 +52,7 @@ def analyse(
             except NotEnoughData as error:
                 refusals.append(Refusal(metric, arm, str(error)))
     results = _corrected(case, results)
+    level = level_now(case.plan, _randomised_units(case, units))
     return Analysis(
         case,
         claim,
@@ -60,8 +61,8 @@ def analyse(
         checks,
         tuple(results),
         tuple(refusals),
-        tuple(_segments(case, units, tell)),
-        _money(case, units),
+        tuple(_segments(case, units, level, tell)) if level else (),
+        _money(case, units, level) if level else {},
         verdicts_of(case, checks, results, refusals),
     )
 
@@ -102,6 +103,10 @@ def _estimate(
     return control, treatment, absolute_effect(control, treatment, confidence)
 
 
+def _randomised_units(case: Case, units: Units) -> int:
+    return len(set(units.texts[case.units.cluster].tolist())) if case.units.cluster else len(units)
+
+
 def _randomised(columns: MetricColumns) -> int:
     """Return how many of what was randomised there are in all arms, which is what plans count."""
     return len(columns.arm) if columns.cluster is None else len(set(columns.cluster.tolist()))
@@ -136,7 +141,7 @@ def _corrected(case: Case, results: list[MetricResult]) -> list[MetricResult]:
     return found
 
 
-def _segments(case: Case, units: Units, tell: Callable[[str], None]) -> list[Segments]:
+def _segments(case: Case, units: Units, level: float, tell: Callable[[str], None]) -> list[Segments]:
     found = []
     for dimension in case.units.dimensions:
         tell(f"looking into {dimension}")
@@ -148,10 +153,10 @@ def _segments(case: Case, units: Units, tell: Callable[[str], None]) -> list[Seg
                 name: columns.where(columns.label == name) for name in names_of_segments(columns.label, MOST_SEGMENTS)
             }
             for number, arm in enumerate(case.arms.treatments, start=1):
-                effects = {name: _segment(part, number, case.plan.alpha) for name, part in parts.items()}
+                effects = {name: _segment(part, number, level) for name, part in parts.items()}
                 known = {name: effect for name, effect in effects.items() if effect is not None}
                 if len(known) > 1:
-                    found.append(Segments(metric.name, arm, shrunk(dimension, known, case.plan.alpha)))
+                    found.append(Segments(metric.name, arm, shrunk(dimension, known, level)))
     return found
 
 
@@ -162,7 +167,7 @@ def _segment(columns: MetricColumns, number: int, alpha: float) -> Effect | None
         return None
 
 
-def _money(case: Case, units: Units) -> Mapping[str, Money]:
+def _money(case: Case, units: Units, level: float) -> Mapping[str, Money]:
     if case.money is None:
         return {}
     margin = units.numbers[case.money.margin]
@@ -175,7 +180,7 @@ def _money(case: Case, units: Units) -> Mapping[str, Money]:
     found = {}
     for number, arm in enumerate(case.arms.treatments, start=1):
         try:
-            found[arm] = money(arms[0], arms[number], Confidence(case.plan.alpha))
+            found[arm] = money(arms[0], arms[number], Confidence(level))
         except NotEnoughData:
             continue
     return found

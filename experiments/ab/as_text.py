@@ -65,6 +65,10 @@ def _role(analysis: Analysis, role: Role) -> Iterator[str]:
 
 def _metric(analysis: Analysis, result: MetricResult) -> Iterator[str]:
     kind, control = result.metric.kind, analysis.case.arms.control
+    if result.absolute.too_early:
+        # A figure that must not be read yet is not shown: whoever has seen it has looked.
+        yield f"  {result.metric.name}, {result.arm}: not to be read yet, {result.absolute.units:,} units are there"
+        return
     yield f"  {result.metric.name}, {result.arm}: {change(result)}"
     yield f"    {figure(kind, result.treatment.value)} against {figure(kind, result.control.value)} of {control}"
     if result.adjusted_p_value is not None:
@@ -82,8 +86,6 @@ def _metric(analysis: Analysis, result: MetricResult) -> Iterator[str]:
     if result.posterior:
         wins, loss = result.posterior.chance_to_win, result.posterior.loss_of_treatment
         yield f"    chance that the effect is above 0: {100 * wins:.1f} %; expected loss of switching {signed(loss)}"
-    if result.absolute.too_early:
-        yield "    too early: not to be read yet"
 
 
 def _money(arm: str, found: Money, currency: str) -> Iterator[str]:

@@ -76,7 +76,7 @@ def analyse(ctx: click.Context, case_path: Path | None, file: Path | None, as_js
         ctx.exit(1)
     ours = case.file is None
     found = analyse(case, units, claim=CLAIM if ours else RANDOMISED, tell=_tell)
-    actions = action_effects(ctx.obj.ledger().rewarded(), case.plan.alpha) if ours else ()
+    actions = action_effects(ctx.obj.ledger().rewarded(), case.plan) if ours else ()
     if as_json:
         click.echo(json_of(found, actions))
     else:

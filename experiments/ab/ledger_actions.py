@@ -14,6 +14,7 @@ from decision.money import MICROS
 from decision.records import CONTROL, Group, RewardStatus
 from experiments.ab.bandit_contrasts import BanditLog, contextual_contrast
 from experiments.ab.effect import Confidence, Effect
+from experiments.ab.plans import Plan, level_now
 
 CLAIM = (
     "Actions are compared on decisions in which both could be drawn, each weighed by the probability with which it "
@@ -32,10 +33,11 @@ class ActionEffect:
     reason: str = ""
 
 
-def action_effects(rewarded: Iterable[Rewarded], alpha: float = 0.05) -> tuple[ActionEffect, ...]:
-    """Return every action against control, from final decisions that a policy or chance drew, oldest first.
+def action_effects(rewarded: Iterable[Rewarded], plan: Plan) -> tuple[ActionEffect, ...]:
+    """Return every action against control, from final decisions that a policy or chance drew, as a plan lets them be
+    read.
 
-    The holdout and business as usual draw nothing, so that they are left out.
+    The holdout and business as usual draw nothing, so that they are left out. A plan's units are decisions here.
     """
     rows = [
         one
@@ -46,7 +48,8 @@ def action_effects(rewarded: Iterable[Rewarded], alpha: float = 0.05) -> tuple[A
     ]
     rows.sort(key=lambda one: (one.decision.decided_at, one.decision.decision_id))
     actions = sorted({name for one in rows for name in one.decision.allowed} - {CONTROL})
-    if not rows or not actions:
+    level = level_now(plan, len(rows)) if rows else None
+    if level is None or not actions:
         return ()
     place = {name: k for k, name in enumerate([CONTROL, *actions])}
     propensity = np.zeros((len(rows), len(place)))
@@ -59,7 +62,7 @@ def action_effects(rewarded: Iterable[Rewarded], alpha: float = 0.05) -> tuple[A
         propensity,
     )
     customer = np.array([one.decision.customer_id for one in rows])
-    return tuple(_effect(log, name, place[name], customer, Confidence(alpha)) for name in actions)
+    return tuple(_effect(log, name, place[name], customer, Confidence(level)) for name in actions)
 
 
 def _effect(log: BanditLog, name: str, k: int, customer: NDArray[np.str_], confidence: Confidence) -> ActionEffect:

@@ -101,6 +101,19 @@ def read(plan: Plan, fixed: Effect, units: int, alpha: float | None = None) -> R
     return _group_sequential(plan, fixed, units, share)
 
 
+def level_now(plan: Plan, units: int) -> float | None:
+    """Return the alpha with which an interval of one look is as wide as the plan's at so many units; None: too early.
+
+    For figures besides the metrics: money, segments.
+    """
+    if plan.kind is PlanKind.ALWAYS_VALID:
+        return 2 * float(ndtr(-AlwaysValid(plan.units, plan.alpha).multiplier(units)))
+    if plan.kind is PlanKind.FIXED:
+        return plan.alpha if units / plan.units >= _NEARLY else None
+    looks = looks_so_far(plan, units / plan.units)
+    return 2 * float(ndtr(-group_sequential_bounds(plan, looks, plan.alpha)[-1])) if looks else None
+
+
 def looks_so_far(plan: Plan, share: float) -> tuple[float, ...]:
     """Return the planned looks before this share of the units, and this one; empty before the first."""
     now = min(share, 1.0)

@@ -232,6 +232,19 @@ def test_group_sequential_cases_are_read_at_their_looks(tmp_path: Path) -> None:
     assert run("analyse", write(tmp_path, units(n=3_000), case)).exit_code == 1
 
 
+def test_money_and_segments_are_as_wide_as_the_plan_asks(tmp_path: Path) -> None:
+    always = found(write(tmp_path, units(), SMALL.replace('"fixed"', '"always_valid"')))
+    net, spend = always.money["new"].cost_per_unit, always.results[0].absolute.effect
+    assert net is not None
+    fixed = found(write(tmp_path, units())).money["new"].cost_per_unit
+    assert fixed is not None
+    wider = (net.high - net.low) / (fixed.high - fixed.low)
+    assert wider == pytest.approx((spend.high - spend.estimate) / spend.standard_error / 1.96, rel=0.01)
+    early = found(write(tmp_path, units(n=2_000)))
+    assert not early.money
+    assert not early.segments
+
+
 def test_planning_says_when_a_test_can_answer(tmp_path: Path) -> None:
     table = units(effect=0.0)
     del table["arm"], table["cost"], table["id"]

@@ -19,6 +19,7 @@ from experiments.ab.analysis import Outcome
 from experiments.ab.case_source import case_of_ledger
 from experiments.ab.ledger_actions import action_effects
 from experiments.ab.ledger_units import customers
+from experiments.ab.plans import Plan, PlanKind
 from experiments.shop import Shop, shop_programme
 from experiments.shop.days import Days
 from experiments.simulate import START
@@ -85,7 +86,7 @@ def test_customers_whose_window_is_not_over_are_not_measured_yet(days: Days) -> 
 
 
 def test_actions_are_compared_by_their_propensities(days: Days) -> None:
-    found = action_effects(days.ledger.rewarded())
+    found = action_effects(days.ledger.rewarded(), Plan(PlanKind.ALWAYS_VALID, 1_000))
     assert {one.action for one in found} <= {action.action_id for action in days.programme.actions}
     drawn = [one for one in days.ledger.rewarded() if one.decision.group is Group.RANDOM]
     estimated = [one for one in found if one.effect is not None]
