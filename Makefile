@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types bench bench-uplift bench-bandit bench-ope bench-customers simulate soak clean lock
+.PHONY: help run test lint types bench bench-uplift bench-bandit bench-ope bench-customers bench-ab simulate soak clean lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ bench-ope: $(VENV)/installed ## Judge the judge: estimators, intervals and the g
 
 bench-customers: $(VENV)/installed ## Compare predictions of customers with peers, on order lines (ORDERS=online_retail.parquet)
 	@$(BIN)/python -m experiments.bench.customers --orders $(ORDERS)
+
+bench-ab: $(VENV)/installed ## Judge A/B analysis: parity with peers, speed beside tea-tasting (ARGS=…)
+	@$(BIN)/python -m experiments.bench.ab $(ARGS)
 
 simulate: $(VENV)/installed ## Prove in simulated shops that the loop learns
 	@$(BIN)/encore simulate

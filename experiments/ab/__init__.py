@@ -1,0 +1,1 @@
+"""A/B analysis: of Encore itself, and of any table of units."""

@@ -1,0 +1,48 @@
+"""An analysis as JSON for machines: every record as it is; what is no finite number is null."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from datetime import date
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from experiments.ab.analysis import Analysis
+from experiments.ab.effect import Effect
+from experiments.ab.ledger_actions import ActionEffect
+from experiments.ab.planning_table import Outlooks
+
+
+def json_of(analysis: Analysis, actions: tuple[ActionEffect, ...] = ()) -> str:
+    """Return the analysis, and the comparison of actions where there is one."""
+    found = plain(analysis)
+    found["sound"], found["clear"] = analysis.sound, analysis.clear
+    found["actions"] = plain(actions)
+    return json.dumps(found, indent=2, allow_nan=False)
+
+
+def json_of_plan(outlooks: Outlooks) -> str:
+    """Return what planning found."""
+    return json.dumps(plain(outlooks), indent=2, allow_nan=False)
+
+
+def plain(value: Any) -> Any:
+    """Return a record as dictionaries, lists, texts and numbers."""
+    if isinstance(value, Enum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        found = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        if isinstance(value, Effect):
+            found["p_value"] = value.p_value
+        return found
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(one) for one in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value) if isinstance(value, date | Path) else value

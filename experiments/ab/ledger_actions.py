@@ -1,0 +1,73 @@
+"""Actions compared with control on what Encore's own bandit collected, by the propensities that it logged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decision.errors import NotEnoughData
+from decision.ledger.base import Rewarded
+from decision.money import MICROS
+from decision.records import CONTROL, Group, RewardStatus
+from experiments.ab.bandit_contrasts import BanditLog, contextual_contrast
+from experiments.ab.effect import Confidence, Effect
+from experiments.ab.plans import Plan, level_now
+
+CLAIM = (
+    "Actions are compared on decisions in which both could be drawn, each weighed by the probability with which it "
+    "was: "
+    "that is causal for these decisions, as the draw was random given what was known. A naive mean by action is not."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionEffect:
+    """An action against control, in currency units per decision; without an effect, why not."""
+
+    action: str
+    decisions: int
+    effect: Effect | None
+    reason: str = ""
+
+
+def action_effects(rewarded: Iterable[Rewarded], plan: Plan) -> tuple[ActionEffect, ...]:
+    """Return every action against control, from final decisions that a policy or chance drew, as a plan lets them be
+    read.
+
+    The holdout and business as usual draw nothing, so that they are left out. A plan's units are decisions here.
+    """
+    rows = [
+        one
+        for one in rewarded
+        if one.decision.group in (Group.POLICY, Group.RANDOM)
+        and one.reward.status is RewardStatus.FINAL
+        and not one.decision.observational
+    ]
+    rows.sort(key=lambda one: (one.decision.decided_at, one.decision.decision_id))
+    actions = sorted({name for one in rows for name in one.decision.allowed} - {CONTROL})
+    level = level_now(plan, len(rows)) if rows else None
+    if level is None or not actions:
+        return ()
+    place = {name: k for k, name in enumerate([CONTROL, *actions])}
+    propensity = np.zeros((len(rows), len(place)))
+    for t, one in enumerate(rows):
+        for name, probability in zip(one.decision.allowed, one.decision.distribution, strict=True):
+            propensity[t, place[name]] = probability
+    log = BanditLog(
+        np.array([place[one.decision.action_id] for one in rows]),
+        np.array([(one.reward.margin_micros - one.reward.cost_micros) / MICROS for one in rows]),
+        propensity,
+    )
+    customer = np.array([one.decision.customer_id for one in rows])
+    return tuple(_effect(log, name, place[name], customer, Confidence(level)) for name in actions)
+
+
+def _effect(log: BanditLog, name: str, k: int, customer: NDArray[np.str_], confidence: Confidence) -> ActionEffect:
+    drawn = int((log.action == k).sum())
+    try:
+        return ActionEffect(name, drawn, contextual_contrast(log, (k, 0), cluster=customer, confidence=confidence))
+    except NotEnoughData as error:
+        return ActionEffect(name, drawn, None, str(error))

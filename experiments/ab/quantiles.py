@@ -1,0 +1,59 @@
+"""Quantiles, of units or of clustered units, without a density and without a bootstrap.
+
+The share of units below the quantile has a known variance, by the delta method where units come in clusters. The
+quantiles at that share -+ z standard errors enclose the truth (Woodruff 1952), and their distance, divided by 2 z, is
+the standard error (Deng, Knoblich and Lu, KDD 2018, "outer confidence interval").
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decision.errors import InvalidInput, NotEnoughData
+from decision.records import FloatArray
+from experiments.ab.arm_figure import ArmFigure, ratio_figure
+from experiments.ab.clusters import by_cluster
+from experiments.ab.moments import Moments
+from experiments.ab.tails import quantile
+
+# The distance is read where a 95 % interval of the share ends: nearer would depend on single units.
+_Z = quantile(0.975)
+_FEWEST = 10
+
+
+def quantile_figure(values: FloatArray, at: float, cluster: NDArray[np.generic] | None = None) -> ArmFigure:
+    """Return the quantile `at` (0.5 is the median) of one arm's values float[n].
+
+    Raises
+    ------
+    InvalidInput : `at` outside (0, 1), or values that are no numbers.
+    NotEnoughData : fewer than ten units on either side of it, so that the tail is not known; or it lies on a value
+        that many share.
+    """
+    if not 0 < at < 1:
+        raise InvalidInput(f"Expected a quantile between 0 and 1, found {at:g}.", hint="0.5 is the median.")
+    if not np.isfinite(values).all():
+        raise InvalidInput("Expected a finite number for every unit, found values that are missing or infinite.")
+    n = len(values)
+    if n * min(at, 1 - at) < _FEWEST:
+        raise NotEnoughData(
+            f"The quantile {at:g} needs {_FEWEST} units on either side, found {n:,} units in all: "
+            f"{math.ceil(_FEWEST / min(at, 1 - at)):,} would do."
+        )
+    value = float(np.quantile(values, at))
+    variance, independent = at * (1 - at) / n, n
+    if cluster is not None:
+        rows = by_cluster(cluster, np.zeros(n, dtype=np.int8), [(values <= value).astype(np.float64)])
+        share = ratio_figure(Moments.of(rows.sums[:, 0], rows.size))
+        variance, independent = share.variance, share.n
+    reach = _Z * math.sqrt(variance)
+    low, high = np.quantile(values, [max(at - reach, 0.0), min(at + reach, 1.0)])
+    if not high > low:
+        raise NotEnoughData(
+            f"The quantile {at:g} is {value:g}, which many units share: nothing can be said of how it varies.",
+            hint="Choose another quantile, or the share of units above a value.",
+        )
+    return ArmFigure.plain(value, (float(high - low) / (2 * _Z)) ** 2, independent)

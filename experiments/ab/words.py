@@ -1,0 +1,54 @@
+"""Numbers of an analysis as people read them."""
+
+from __future__ import annotations
+
+import math
+
+from experiments.ab.analysis import MetricResult
+from experiments.ab.case import MetricKind
+from experiments.ab.effect import Effect
+
+
+def plain(value: float) -> str:
+    """Return four digits; large numbers with commas."""
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def signed(value: float) -> str:
+    """Return four digits and the sign."""
+    if math.isinf(value) or math.isnan(value):
+        return "unbounded"
+    return f"{value:+,.0f}" if abs(value) >= 10_000 else f"{value:+.4g}"
+
+
+def percent(value: float) -> str:
+    """Return a signed share in percent."""
+    return "unbounded" if math.isinf(value) else f"{100 * value:+.3g} %"
+
+
+def within(effect: Effect) -> str:
+    """Return `+0.77 [+0.485, +1.055]`."""
+    return f"{signed(effect.estimate)} [{signed(effect.low)}, {signed(effect.high)}]"
+
+
+def within_percent(effect: Effect) -> str:
+    """Return a relative effect, `+118 % [+60 %, +176 %]`."""
+    return f"{percent(effect.estimate)} [{percent(effect.low)}, {percent(effect.high)}]"
+
+
+def points(effect: Effect) -> str:
+    """Return an effect on a share in percentage points."""
+    low, high = 100 * effect.low, 100 * effect.high
+    return f"{100 * effect.estimate:+.3g} points [{low:+.3g}, {high:+.3g}]"
+
+
+def figure(kind: MetricKind, value: float) -> str:
+    """Return a figure of an arm, shares in percent."""
+    return f"{100 * value:.4g} %" if kind is MetricKind.PROPORTION else plain(value)
+
+
+def change(result: MetricResult) -> str:
+    """Return a metric's effect with its interval, absolute and relative."""
+    effect = result.absolute.effect
+    absolute = points(effect) if result.metric.kind is MetricKind.PROPORTION else within(effect)
+    return absolute if result.relative is None else f"{absolute}, {within_percent(result.relative.effect)}"
