@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types bench bench-uplift bench-bandit bench-ope simulate soak clean lock
+.PHONY: help run test lint types bench bench-uplift bench-bandit bench-ope bench-customers simulate soak clean lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ bench-bandit: $(VENV)/installed ## Compare bandit policies with peers, likewise
 
 bench-ope: $(VENV)/installed ## Judge the judge: estimators, intervals and the gate beside obp
 	@$(BIN)/python -m experiments.bench.off_policy
+
+bench-customers: $(VENV)/installed ## Compare predictions of customers with peers, on order lines (ORDERS=online_retail.parquet)
+	@$(BIN)/python -m experiments.bench.customers --orders $(ORDERS)
 
 simulate: $(VENV)/installed ## Prove in simulated shops that the loop learns
 	@$(BIN)/encore simulate

@@ -24,7 +24,7 @@ SEGMENTS: tuple[tuple[str, tuple[int, int], tuple[int, int], str], ...] = (
     ("potential_loyalists", (4, 5), (2, 3), "bought lately, more than the least"),
     ("need_attention", (3, 3), (2, 3), "middling, and cooling down"),
     ("about_to_sleep", (3, 3), (1, 1), "bought once, silent for a while"),
-    ("cannot_lose", (1, 1), (5, 5), "bought most often of all, and long silent"),
+    ("cannot_lose", (1, 2), (5, 5), "bought most often of all, and silent for long"),
     ("at_risk", (1, 2), (3, 5), "bought often, silent for long"),
     ("hibernating", (1, 2), (1, 2), "bought little, silent for long"),
 )

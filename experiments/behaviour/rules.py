@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from decision.records import FloatArray
+from decision.records import FloatArray, IntArray
 from experiments.behaviour import rfm
 from experiments.behaviour.journal import Journal
 from experiments.behaviour.state import State, first_purchase_after, state_at
@@ -56,18 +56,17 @@ def goes_on(state: State, days: int) -> FloatArray:
     return np.asarray(state.spent / np.maximum(state.tenure, 30.0) * days)
 
 
-def _score(state: State, thresholds: rfm.Thresholds) -> FloatArray:
+def _score(state: State, thresholds: rfm.Thresholds) -> IntArray:
     found = rfm.rfm_of(state, thresholds)
     return np.asarray(found.recency + found.frequency + found.money)
 
 
-def _silent(state: State) -> FloatArray:
-    return (state.silence > SILENT * state.usual_gap).astype(np.int64)  # type: ignore[return-value]
+def _silent(state: State) -> IntArray:
+    return (state.silence > SILENT * state.usual_gap).astype(np.int64)
 
 
-def _rates(group: FloatArray, came: FloatArray, groups: int) -> FloatArray:
+def _rates(group: IntArray, came: FloatArray, groups: int) -> FloatArray:
     """Return the share by group, shrunk by five customers of the average."""
-    index = np.asarray(group, np.int64)
     mean = float(came.mean()) if len(came) else 0.5
-    hits = np.bincount(index, came, minlength=groups) + 5.0 * mean
-    return np.asarray(hits / (np.bincount(index, minlength=groups) + 5.0))
+    hits = np.bincount(group, came, minlength=groups) + 5.0 * mean
+    return np.asarray(hits / (np.bincount(group, minlength=groups) + 5.0))

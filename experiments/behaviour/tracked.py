@@ -26,7 +26,7 @@ def log_evaluation(found: Evaluated, programme: Programme) -> str:
     with tracking.run(
         programme, "customers evaluate", parameters=parameters(models), tags={"encore.kind": "customers"}
     ) as mlflow:
-        tracking.log_metrics(mlflow, metrics_of(found.lines) | _coverage(found))
+        tracking.log_metrics(mlflow, {**metrics_of(found.lines), **_coverage(found)})
         tracking.log_figures(mlflow, figures(found))
         mlflow.log_text("\n".join(table(found.lines)) + "\n", "predictions_against_rules.txt")
         mlflow.log_text("\n".join(v.sentence() for v in models.verdicts) + "\n", "enough_data.txt")
