@@ -31,7 +31,7 @@ lint: $(VENV)/installed ## Check style
 types: $(VENV)/installed ## Check types
 	@$(BIN)/mypy
 
-bench: $(VENV)/installed ## Measure what a decision costs (ARGS=--quick, ARGS=--peers)
+bench: $(VENV)/installed ## Measure what a decision and features cost (ARGS=--quick, --peers, "--only features")
 	@$(BIN)/python -m experiments.bench.serving $(ARGS)
 
 bench-uplift: $(VENV)/installed ## Compare uplift learners with peers, on worlds whose truth is known

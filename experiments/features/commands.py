@@ -104,7 +104,7 @@ def compute(
 
 @features.command()
 @click.option("--once", is_flag=True, help="Until there is no news, then stop.")
-@click.option("--every", default=0.2, show_default=True, help="Seconds between looks at the ledger.")
+@click.option("--every", default=0.1, show_default=True, help="Seconds between looks at the ledger.")
 @click.pass_obj
 def follow(home: Home, once: bool, every: float) -> None:
     """Keep customers' values fresh where decisions look them up: those with a new event within a second, all daily.

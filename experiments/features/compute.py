@@ -10,6 +10,7 @@ from typing import Any
 
 import ibis
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from decision.errors import InvalidInput
 from experiments.features.feature import Feature
@@ -18,6 +19,12 @@ from experiments.features.table import features_table
 from experiments.history.tables import CONTACTS, ORDER_LINES, VISITS, History
 
 MOMENTS = pa.schema([("customer_id", pa.string()), ("as_of", pa.timestamp("us", tz="UTC"))])
+
+
+def without_zones(schema: pa.Schema) -> pa.Schema:
+    """Return a schema whose times are UTC without saying so, as `Inputs` and `Moments` have them."""
+    kinds = [pa.timestamp("us") if pa.types.is_timestamp(kind) else kind for kind in schema.types]
+    return pa.schema(list(zip(schema.names, kinds, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +48,21 @@ class Engine:
 
     def inputs_of_parquet(self, order_lines: Path) -> Inputs:
         """Return order lines in Parquet as the history; no contacts or visits are known."""
-        lines = self.connection.read_parquet(order_lines, table_name="order_lines")
-        missing = [name for name in ORDER_LINES.names if name not in lines.columns]
+        scanned = self.connection.read_parquet(order_lines, table_name="scanned")
+        missing = [name for name in ORDER_LINES.names if name not in scanned.columns]
         if missing:
-            raise InvalidInput(f"Expected a column {missing[0]!r} in {order_lines}, found {', '.join(lines.columns)}.")
+            raise InvalidInput(
+                f"Expected a column {missing[0]!r} in {order_lines}, found {', '.join(scanned.columns)}."
+            )
+        # To take the zone off by a cast costs more than all features together.
+        times = ", ".join(
+            f'make_timestamp(epoch_us("{name}")) AS "{name}"'
+            for name, kind in scanned.schema().items()
+            if kind.is_timestamp() and kind.timezone is not None
+        )
+        replaced = f" REPLACE ({times})" if times else ""
+        self.connection.raw_sql(f"CREATE OR REPLACE VIEW order_lines AS SELECT *{replaced} FROM scanned")
+        lines = self.connection.table("order_lines")
         contacts, visits = (self._put(n, s.empty_table()) for n, s in (("contacts", CONTACTS), ("visits", VISITS)))
         return Inputs(lines, contacts, visits)
 
@@ -61,7 +79,7 @@ class Engine:
 
     def _put(self, name: str, table: pa.Table) -> ibis.Table:
         # DuckDB reads Arrow where it lies; a table made through Ibis would be a copy.
-        self.connection.con.register(name, table)
+        self.connection.con.register(name, table.cast(without_zones(table.schema)))
         return self.connection.table(name)
 
     def run(self, inputs: Inputs, when: When, features: Sequence[Feature]) -> pa.Table:
@@ -77,8 +95,7 @@ class Engine:
     def write(self, inputs: Inputs, when: When, features: Sequence[Feature], path: Path) -> int:
         """Write the features to a Parquet file and return how many rows it has, without holding them in memory."""
         self.connection.to_parquet(features_table(inputs, when, features), path)
-        rows: int = self.connection.read_parquet(path, table_name="written").count().execute()
-        return rows
+        return int(pq.read_metadata(path).num_rows)
 
 
 def _statement(inputs: Inputs, when: When, features: Sequence[Feature]) -> str:

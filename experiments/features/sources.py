@@ -20,7 +20,10 @@ MICROS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The history's tables in an engine: `ORDER_LINES`, `CONTACTS`, `VISITS` of `experiments.history.tables`."""
+    """The history's tables in an engine: `ORDER_LINES`, `CONTACTS`, `VISITS` of `experiments.history.tables`.
+
+    Their times are UTC without a zone: engines calculate with zones differently, and many times slower.
+    """
 
     order_lines: Table
     contacts: Table
@@ -36,7 +39,7 @@ class Everybody:
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """A table of `customer_id` and `as_of`: a row of features for each of its rows, which are all different."""
+    """A table of `customer_id` and `as_of` (UTC, without a zone): a row of features for each, all different."""
 
     table: Table
 
@@ -52,24 +55,18 @@ def keys_of(when: When) -> tuple[str, ...]:
 def rows_of(inputs: Inputs, when: When) -> Table:
     """Return the customers (and their moments) that features are wanted of."""
     if isinstance(when, Moments):
-        return when.table.select("customer_id", as_of=_naive(when.table.as_of))
+        return when.table.select("customer_id", "as_of")
     tables = (inputs.order_lines, inputs.contacts, inputs.visits)
     seen = [_known(table, when).select("customer_id").distinct() for table in tables]
     return ibis.union(*seen, distinct=True)
 
 
-def _naive(at: Value) -> Value:
-    # Times of one kind everywhere: engines calculate with times of a zone differently, and slower.
-    return at.cast("timestamp(6)")
-
-
 def _known(table: Table, when: When) -> Table:
     """Return the rows of a history's table from before each moment, with the moment and their `age` in seconds."""
-    table = table.mutate(at=_naive(table["at"]))
     if isinstance(when, Everybody):
         found = table.mutate(as_of=ibis.literal(when.as_of.replace(tzinfo=None), type="timestamp(6)"))
     else:
-        moments = when.table.select("customer_id", as_of=_naive(when.table.as_of))
+        moments = when.table.select("customer_id", "as_of")
         found = table.join(moments, "customer_id")
     found = found.filter(found["at"] < found.as_of)
     return found.mutate(age=found.as_of.delta(found["at"], unit="second"))
@@ -98,7 +95,7 @@ def _micros(amount: Value) -> Value:
 
 def _lines(order_lines: Table, when: When) -> Table:
     lines = _known(order_lines, when)
-    lines = lines.filter(lines.cancelled_at.isnull() | (_naive(lines.cancelled_at) >= lines.as_of))
+    lines = lines.filter(lines.cancelled_at.isnull() | (lines.cancelled_at >= lines.as_of))
     return lines.select(
         *keys_of(when),
         "at",
@@ -193,7 +190,7 @@ def _contacts(contacts: Table, when: When) -> Table:
         *keys_of(when),
         "age",
         "channel",
-        opened=(_naive(known.opened_at) < known.as_of).fill_null(False),
-        clicked=(_naive(known.clicked_at) < known.as_of).fill_null(False),
-        converted=(_naive(known.converted_at) < known.as_of).fill_null(False),
+        opened=(known.opened_at < known.as_of).fill_null(False),
+        clicked=(known.clicked_at < known.as_of).fill_null(False),
+        converted=(known.converted_at < known.as_of).fill_null(False),
     )

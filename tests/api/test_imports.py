@@ -11,7 +11,19 @@ import pytest
 import decision
 
 ROOT = Path(decision.__file__).parent
-HEAVY = ("causalml", "mlflow", "sklearn", "pandas", "pyarrow", "scipy", "matplotlib", "lightgbm", "experiments")
+HEAVY = (
+    "causalml",
+    "mlflow",
+    "sklearn",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "matplotlib",
+    "lightgbm",
+    "ibis",
+    "duckdb",
+    "experiments",
+)
 MODULES = sorted(m.name for m in pkgutil.walk_packages([str(ROOT)], "decision.") if not m.name.endswith("__main__"))
 
 

@@ -9,7 +9,7 @@ from ibis.config import Config
 
 from decision.errors import InvalidInput
 from experiments.features.catalogue import catalogue, version_of
-from experiments.features.compute import MOMENTS, Engine, Prepared, features_of
+from experiments.features.compute import MOMENTS, Engine, Prepared, features_of, without_zones
 from experiments.features.feature import Over
 from experiments.features.sources import Everybody, Inputs, Moments
 from experiments.features.table import features_table
@@ -105,6 +105,10 @@ def test_the_moment_itself_is_not_the_past(prepared: Prepared) -> None:
     assert then["recency_days"] == 0.0
 
 
+def unbound(name: str, schema: pa.Schema) -> ibis.Table:
+    return ibis.table(ibis.Schema.from_pyarrow(without_zones(schema)), name)
+
+
 def test_the_same_definitions_compile_for_spark(monkeypatch: pytest.MonkeyPatch) -> None:
     class Spark(Config):  # type: ignore[misc]
         treat_nan_as_null: bool = False
@@ -112,8 +116,8 @@ def test_the_same_definitions_compile_for_spark(monkeypatch: pytest.MonkeyPatch)
     # What importing PySpark would have set.
     monkeypatch.setattr(ibis.options, "pyspark", Spark())
     names = {"order_lines": ORDER_LINES, "contacts": CONTACTS, "visits": VISITS}
-    inputs = Inputs(**{name: ibis.table(ibis.Schema.from_pyarrow(schema), name) for name, schema in names.items()})
-    moments = Moments(ibis.table(ibis.Schema.from_pyarrow(MOMENTS), "moments"))
+    inputs = Inputs(**{name: unbound(name, schema) for name, schema in names.items()})
+    moments = Moments(unbound("moments", MOMENTS))
     for when in (Everybody(MIDDLE), moments):
         sql = ibis.to_sql(features_table(inputs, when, FEATURES), dialect="pyspark")
         assert all(f"`{name}`" in sql for name in NAMES)

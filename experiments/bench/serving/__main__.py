@@ -1,4 +1,4 @@
-"""`make bench`: what a decision costs, as ratios inside one run.
+"""`make bench`: what a decision costs, and everybody's features, as ratios inside one run.
 
 Absolute numbers belong to the machine; ratios travel.
 """
@@ -16,6 +16,7 @@ import msgspec
 from decision.errors import EncoreError
 from decision.limits import AT_ONCE
 from decision.wiring import utc_now
+from experiments.bench.features.section import features
 from experiments.bench.serving.bench import Bench
 from experiments.bench.serving.decision_path import decision_path
 from experiments.bench.serving.extent import Extent
@@ -38,6 +39,7 @@ SECTIONS: dict[str, Callable[[Bench, Extent], Findings]] = {
     "scoring": lambda bench, extent: scoring(bench, install=extent.peers),
     "footprint": lambda bench, extent: footprint(bench, install=extent.install),
     "growth": lambda bench, extent: growth(bench, customers=extent.customers, past=extent.past),
+    "features": lambda bench, extent: features(bench, customers=extent.customers[-1]),
 }
 
 

@@ -1,0 +1,1 @@
+"""Everybody's features, measured beside the same table in pandas."""
