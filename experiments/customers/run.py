@@ -35,6 +35,7 @@ class Scored:
 
     predictions: Predictions
     models: Models
+    day: int
     as_of: datetime
 
     @property
@@ -45,7 +46,7 @@ class Scored:
 
 def scored(predictions: Predictions, models: Models, day: int) -> Scored:
     """Return predictions as of a day with the moment at which it began."""
-    return Scored(predictions, models, moment(day, models.settings))
+    return Scored(predictions, models, day, moment(day, models.settings))
 
 
 def write_parquet(found: Scored, path: Path) -> None:
