@@ -70,6 +70,7 @@ def score(
     encore customers score them.parquet orders.csv --mapping mapping.toml --no-write
     """
     from experiments.customers.run import before_in_ledger, before_in_parquet, run_of, write_parquet
+    from experiments.customers.run import keep as keep_them
 
     found = _scored(home, _read(home, file, mapping, lines), as_of, version, ledger=not (file or lines))
     write_parquet(found, out)
@@ -90,11 +91,8 @@ def score(
         if segment.size:
             click.echo(f"{segment.size:>12,}  {segment.share:>6.1%}  {segment.name:<20} {segment.meaning}")
     if ledger is not None:
-        from experiments.customers.run import profiles_of
-
         with click.progressbar(length=run.customers, label="keeping", file=sys.stderr) as bar:
-            kept = ledger.people.replace(profiles_of(found), advance=bar.update)
-        ledger.people.finish(run)
+            kept = keep_them(ledger.people, found, run, advance=bar.update)
         strangers = run.customers - kept
         click.echo(
             f"Kept {counted(kept, 'customer')} in {home.ledger_path}"

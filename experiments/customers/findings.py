@@ -270,12 +270,14 @@ def _base(found: Scored, journal: Journal, day: int, money: str) -> list[Section
             "Base figures by segment",
             sentences,
             table=Table(("segment", "customers", *(_HEADS[name] for name in FIGURES)), rows),
-            note="Averages with 95 % intervals.",
+            note="Averages with their 95 % intervals. In the months below, the first and the last may be cut short.",
         ),
-        Section(
-            "Month by month",
-            ["The first and the last month may be cut short."],
-            plots.figure_by_month(months, series),
+        *(
+            Section(title, [], plots.figure_by_month(months, {name: series[name] for name in names}))
+            for title, names in (
+                ("Purchases month by month", list(series)[:3]),
+                ("Returns and repeat buyers month by month", list(series)[3:]),
+            )
         ),
     ]
 
@@ -302,7 +304,7 @@ def _spread(figure: str, spread: Spread, money: str) -> str:
     say: Callable[[float], str] = _share if figure in _SHARES else (lambda x: f"{x:,.0f}" if x >= 100 else f"{x:,.1f}")
     if not np.isfinite(spread.low):
         return say(spread.mean)
-    return f"{say(spread.mean)} [{say(spread.low)} to {say(spread.high)}]"
+    return f"{say(spread.mean)} ± {say(spread.mean - spread.low)}"
 
 
 def _share(x: float) -> str:
