@@ -17,11 +17,13 @@ from decision.api.compat.personalizer import RankAnswer, RankQuestion, RewardVal
 from decision.api.compat.segment import SegmentBatch, SegmentReceipt
 from decision.api.compat.segment_reading import SegmentMessage
 from decision.api.events import EventBatch
+from decision.api.people import MOST, NDJSON, CustomerAnswer, MembersAnswer
 from decision.api.problem import answer
 from decision.api.schemas import DecisionAnswer, DecisionQuestion, DecisionRecord, EventReceipt, PolicyAnswer, Problem
 from decision.api.webhook import DECISION_MADE, TEST, Message
 from decision.event import Event
 from decision.flow.receive import DeliveryReceipt
+from decision.segments import Run
 from decision.stages.keys import Role
 from decision.wiring import Shop
 
@@ -29,9 +31,11 @@ _COMPONENTS = (
     DecisionQuestion,
     DecisionAnswer,
     DecisionRecord,
+    CustomerAnswer,
     Event,
     EventBatch,
     EventReceipt,
+    MembersAnswer,
     OfrepEvaluation,
     OfrepEvaluations,
     OfrepRequest,
@@ -40,6 +44,7 @@ _COMPONENTS = (
     RankAnswer,
     RankQuestion,
     RewardValue,
+    Run,
     SegmentBatch,
     SegmentMessage,
     SegmentReceipt,
@@ -126,10 +131,17 @@ def document() -> dict[str, Any]:
             "/v1/decisions": {"post": _post_decision()},
             "/v1/decisions/{decision_id}": {"get": _get_decision()},
             "/v1/events": {"post": _post_events()},
-            "/v1/customers/{customer_id}": {"delete": _customer("Forget somebody; figures stay", "forgetCustomer")},
+            "/v1/customers/{customer_id}": {
+                "get": _customer("What is known and foretold of somebody, and why", "getCustomer", "CustomerAnswer"),
+                "delete": _customer("Forget somebody; figures stay", "forgetCustomer"),
+            },
             "/v1/customers/{customer_id}/export": {
                 "get": _customer("Everything that is held about somebody", "exportCustomer")
             },
+            "/v1/segments": {
+                "get": _get("Segments: their size, what they mean, who moved", "getSegments", "Run", (404, 503))
+            },
+            "/v1/segments/{name}/customers": {"get": _members()},
             "/v1/policy": {"get": _get("What serves now", "getPolicy", "PolicyAnswer")},
             "/v1/batch": {"post": _segment("postBatch", "SegmentBatch", {"batch": [{"type": "track"} | _CALL]})},
             "/v1/track": {"post": _segment("postTrack", "SegmentMessage", _CALL)},
@@ -202,8 +214,24 @@ def _get_decision() -> dict[str, Any]:
     return found
 
 
-def _customer(summary: str, name: str) -> dict[str, Any]:
-    found = _get(summary, name, problems=(404, 503))
+def _members() -> dict[str, Any]:
+    found = _get("The customers of a segment, page by page", "getMembers", "MembersAnswer", (404, 422, 503))
+    found["responses"]["200"]["content"][NDJSON] = {"schema": {"type": "string"}}
+    found["description"] = f"With `Accept: {NDJSON}`, or `format=ndjson`, all of them, a customer a line."
+    asked: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("name", "path", {"type": "string"}),
+        ("after", "query", {"type": "string"}),
+        ("limit", "query", {"type": "integer", "minimum": 1, "maximum": MOST}),
+        ("format", "query", {"type": "string", "enum": ["json", "ndjson"]}),
+    )
+    found["parameters"] = [
+        {"name": name, "in": place, "required": place == "path", "schema": schema} for name, place, schema in asked
+    ]
+    return found
+
+
+def _customer(summary: str, name: str, schema: str | None = None) -> dict[str, Any]:
+    found = _get(summary, name, schema, problems=(404, 503))
     found["parameters"] = [{"name": "customer_id", "in": "path", "required": True, "schema": {"type": "string"}}]
     return found
 

@@ -22,7 +22,7 @@ MOST = 3
 # Odds that move by less than a tenth are no reason.
 LEAST = float(np.log(1.1))
 SAMPLE = 20_000
-# Places among `columns.FACTS`, and the words for a customer.
+# What a reason says of each customer.
 Words = Callable[[State], Any]
 
 
@@ -71,14 +71,15 @@ def _days(count: FloatArray) -> list[str]:
     return [" day" if one else " days" for one in (np.round(count) == 1).tolist()]
 
 
-REASONS: tuple[tuple[tuple[int, ...], Words], ...] = (
-    ((0,), _silence),
-    ((7, 10), _overdue),
-    ((1, 3), _often),
-    ((2, 8), _rhythm),
-    ((5, 6), _lately),
-    ((4,), _money),
-    ((9,), _returns),
+# Places among `columns.FACTS`, the words for a customer, and those for everybody.
+REASONS: tuple[tuple[tuple[int, ...], Words, str], ...] = (
+    ((0,), _silence, "how long she has been silent"),
+    ((7, 10), _overdue, "how that compares with her usual gap"),
+    ((1, 3), _often, "on how many days she has bought"),
+    ((2, 8), _rhythm, "her usual rhythm"),
+    ((5, 6), _lately, "what she has bought in recent months"),
+    ((4,), _money, "what she spends a purchase"),
+    ((9,), _returns, "what she sends back"),
 )
 
 
@@ -87,11 +88,17 @@ def reasons(model: Repurchase, state: State) -> pa.Array:
     n = len(state.customer)
     if not n:
         return pa.nulls(0, pa.string())
-    some = state.where(np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.int64)))
-    middle = np.median(facts(some, model.rates.rate(some)), axis=0)
+    middle = middle_of(model, state)
     starts = range(0, n, CHUNK)
     parts = [_of(model, state.where(np.arange(start, min(start + CHUNK, n))), middle) for start in starts]
     return pa.concat_arrays(parts)
+
+
+def middle_of(model: Repurchase, state: State) -> FloatArray:
+    """Return the facts of the middle customer, of some of them, [all]."""
+    n = len(state.customer)
+    some = state.where(np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.int64)))
+    return np.asarray(np.median(facts(some, model.rates.rate(some)), axis=0))
 
 
 def effects(model: Repurchase, state: State, middle: FloatArray) -> FloatArray:
@@ -102,7 +109,7 @@ def effects(model: Repurchase, state: State, middle: FloatArray) -> FloatArray:
     # Columns are the facts, then each fact's hinges.
     fact = np.concatenate([np.arange(n_facts), np.repeat(np.arange(n_facts), n_knots)])
     told = np.zeros((len(weights), len(REASONS)))
-    for r, (places, _) in enumerate(REASONS):
+    for r, (places, *_) in enumerate(REASONS):
         told[np.isin(hinges.of[fact], places), r] = 1.0
     return np.asarray((moved * weights) @ told)
 
@@ -112,7 +119,7 @@ def _of(model: Repurchase, state: State, middle: FloatArray) -> pa.Array:
     odds = np.exp(np.clip(found, -9.0, 9.0))
     lines = [
         _joined("\n", words(state), ": odds of a purchase × ", _number(odds[:, r], 2))
-        for r, (_, words) in enumerate(REASONS)
+        for r, (_, words, _) in enumerate(REASONS)
     ]
     order: IntArray = np.argsort(-np.abs(found), axis=1)[:, :MOST]
     rows = np.arange(len(found))

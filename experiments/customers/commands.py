@@ -70,6 +70,7 @@ def score(
     encore customers score them.parquet orders.csv --mapping mapping.toml --no-write
     """
     from experiments.customers.run import before_in_ledger, before_in_parquet, run_of, write_parquet
+    from experiments.customers.run import keep as keep_them
 
     found = _scored(home, _read(home, file, mapping, lines), as_of, version, ledger=not (file or lines))
     write_parquet(found, out)
@@ -90,11 +91,8 @@ def score(
         if segment.size:
             click.echo(f"{segment.size:>12,}  {segment.share:>6.1%}  {segment.name:<20} {segment.meaning}")
     if ledger is not None:
-        from experiments.customers.run import profiles_of
-
         with click.progressbar(length=run.customers, label="keeping", file=sys.stderr) as bar:
-            kept = ledger.people.replace(profiles_of(found), advance=bar.update)
-        ledger.people.finish(run)
+            kept = keep_them(ledger.people, found, run, advance=bar.update)
         strangers = run.customers - kept
         click.echo(
             f"Kept {counted(kept, 'customer')} in {home.ledger_path}"
@@ -195,4 +193,44 @@ def export_segment(home: Home, name: str, out: Path) -> None:
 
 @click.group()
 def report() -> None:
-    """Pages for people."""
+    """Pages for people: one file each, to open in a browser or to send on."""
+
+
+@report.command("customers")
+@click.argument("out", type=_OUT)
+@click.argument("file", type=_FILE, required=False)
+@_MAPPING
+@_LINES
+@_AS_OF
+@_VERSION
+@click.pass_obj
+def report_customers(
+    home: Home,
+    out: Path,
+    *,
+    file: Path | None,
+    mapping: Path | None,
+    lines: Path | None,
+    as_of: datetime | None,
+    version: str | None,
+) -> None:
+    """Write what is known and foretold of customers to OUT (.html): who comes, who is slipping away, who is who.
+
+    The page holds all it shows; it names no customer. The customers are those in the ledger, or those of FILE (with
+    --mapping).
+
+    \b
+    encore customers train
+    encore report customers customers.html
+    """
+    from experiments.customers.findings import STEPS, findings
+    from experiments.customers.page import page_of
+
+    history = _read(home, file, mapping, lines)
+    found = _scored(home, history, as_of, version, ledger=not (file or lines))
+    with click.progressbar(length=STEPS, label="drawing", file=sys.stderr) as bar:
+        page = page_of(findings(found, history, home.programme(), advance=bar.update), made_at=utc_now())
+    unfinished = out.with_name(out.name + ".part")
+    unfinished.write_text(page, encoding="utf-8")
+    unfinished.replace(out)
+    click.echo(f"Report of {counted(found.predictions.table.num_rows, 'customer')} in {out}.")

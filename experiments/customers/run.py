@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from decision.errors import InvalidInput
 from decision.ledger.base import NewProfile
+from decision.ledger.people import People
 from decision.records import ContextValue, ProfileSource
 from decision.segments import Migration, Run, Segment, Verdict
 from experiments.behaviour import grid, rfm
@@ -35,6 +36,7 @@ class Scored:
 
     predictions: Predictions
     models: Models
+    day: int
     as_of: datetime
 
     @property
@@ -45,7 +47,7 @@ class Scored:
 
 def scored(predictions: Predictions, models: Models, day: int) -> Scored:
     """Return predictions as of a day with the moment at which it began."""
-    return Scored(predictions, models, moment(day, models.settings))
+    return Scored(predictions, models, day, moment(day, models.settings))
 
 
 def write_parquet(found: Scored, path: Path) -> None:
@@ -80,7 +82,14 @@ def _plain(column: pa.Array) -> pa.Array:
     return pc.round(column.cast(pa.float64()), _DIGITS)
 
 
-def run_of(found: Scored, before: Before, *, made_at: datetime, currency: str, previous: Run | None) -> Run:
+def keep(people: People, found: Scored, run: Run, *, advance: Callable[[int], None] = lambda _: None) -> int:
+    """Write predictions where decisions look them up, in place of those before; return of how many customers."""
+    kept = people.replace(profiles_of(found), advance=advance)
+    people.finish(run)
+    return kept
+
+
+def run_of(found: Scored, before: Before, *, made_at: datetime, currency: str, previous: Run | None = None) -> Run:
     """Return the summary of a run, compared with the segments that customers were in before."""
     table, models = found.predictions.table, found.models
     n = table.num_rows

@@ -90,6 +90,7 @@ def _interrupt(number: int, frame: Any) -> None:
 
 
 def _where(home: Home, base: str, pages: str, key: str) -> str:
+    from experiments.demo.customers import REPORT
     from experiments.demo.history import someone
 
     _, arrival = someone(home, utc_now())
@@ -123,6 +124,9 @@ def _where(home: Home, base: str, pages: str, key: str) -> str:
             "",
             "Ask what to give a customer who has just bought something:",
             f"  {post % ('decisions', json.dumps(ask))}",
+            "Who is she, and what will she do?",
+            f"  curl -s {base}/v1/customers/{customer} {authorization}",
+            f"  report on all customers: {home.root / REPORT}",
             "Why, and with which probabilities?",
             f"  curl -s {base}/v1/decisions/first-try {authorization}",
             "Tell that she came back:",

@@ -14,6 +14,7 @@ from decision.flow.promotion import champion_version
 from decision.ledger.sqlite import SqliteLedger
 from decision.wiring import Home
 from experiments.challenger import Settings
+from experiments.demo.customers import know_customers
 from experiments.shop import PROGRAMME, Shop
 from experiments.shop.arrival import Arrival
 from experiments.shop.days import Days
@@ -64,6 +65,9 @@ def set_up(home: Home, *, now: datetime, tell: Callable[[str], None]) -> None:
         tell(f"  {sentence}")
     if not promote_through_gate(home, found, forced=None, now=now):
         raise EncoreError("Expected the demo's policy to pass the gate, it did not.", hint="Please report this.")
+    tell("predicting what its customers will do")
+    for sentence in know_customers(home, now=now, seed=SEED):
+        tell(f"  {sentence}")
 
 
 def open_shop(home: Home, now: datetime) -> Shop:

@@ -38,8 +38,11 @@ TABLE: dict[tuple[str, str], set[Role] | None] = {
     ("POST", "/personalizer/v1.0/rank"): TILLS,
     ("POST", "/personalizer/v1.0/events/<event_id>/reward"): TILLS,
     ("POST", "/personalizer/v1.0/events/<event_id>/activate"): TILLS,
+    ("GET", "/v1/customers/<customer_id>"): READERS,
     ("GET", "/v1/customers/<customer_id>/export"): {Role.ADMIN},
     ("DELETE", "/v1/customers/<customer_id>"): {Role.ADMIN},
+    ("GET", "/v1/segments"): READERS,
+    ("GET", "/v1/segments/<name>/customers"): READERS,
     ("GET", "/v1/policy"): READERS,
     ("GET", "/metrics"): {*READERS, Role.OPERATOR},
     ("GET", "/openapi.json"): EVERYBODY,
@@ -219,7 +222,7 @@ def test_the_description_says_what_is_enforced(app: Flask, stranger: FlaskClient
         assert call["security"] == ([] if roles is None else [{"bearer": []}, {"basic": []}])
         assert set(call.get("x-roles", ())) == (roles or set())
         assert ({"401", "403"} <= set(call["responses"])) == (roles is not None)
-    assert described == 16
+    assert described == 19
 
 
 def test_a_fault_leaves_no_key_in_the_log(

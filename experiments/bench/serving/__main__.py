@@ -1,4 +1,4 @@
-"""`make bench`: what a decision costs, and everybody's features, as ratios inside one run.
+"""`make bench`: what a decision costs, and everybody's features and predictions, as ratios inside one run.
 
 Absolute numbers belong to the machine; ratios travel.
 """
@@ -17,6 +17,7 @@ from decision.errors import EncoreError
 from decision.limits import AT_ONCE
 from decision.wiring import utc_now
 from experiments.bench.features.section import features
+from experiments.bench.scored.section import scored
 from experiments.bench.serving.bench import Bench
 from experiments.bench.serving.decision_path import decision_path
 from experiments.bench.serving.extent import Extent
@@ -40,6 +41,7 @@ SECTIONS: dict[str, Callable[[Bench, Extent], Findings]] = {
     "footprint": lambda bench, extent: footprint(bench, install=extent.install),
     "growth": lambda bench, extent: growth(bench, customers=extent.customers, past=extent.past),
     "features": lambda bench, extent: features(bench, customers=extent.customers[-1]),
+    "scored": lambda bench, extent: scored(bench, customers=extent.customers[-1]),
 }
 
 

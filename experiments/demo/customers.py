@@ -1,0 +1,37 @@
+"""Gives the demo's customers predictions, and its marketer a report on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from decision.wiring import Home
+
+REPORT = "customers.html"
+
+
+def know_customers(home: Home, *, now: datetime, seed: int) -> Iterator[str]:
+    """Train on all that has happened, score everybody, write the report; yield what there is to tell.
+
+    Models without enough data are not trained: the simulated past is short, and says so.
+    """
+    from experiments.behaviour import store
+    from experiments.behaviour.commands import FOLDER
+    from experiments.behaviour.journal import day_of
+    from experiments.behaviour.models import Settings, fit, score
+    from experiments.customers.findings import findings
+    from experiments.customers.page import page_of
+    from experiments.customers.run import keep, run_of, scored
+    from experiments.history.from_ledger import history_of_ledger
+
+    programme, ledger = home.programme(), home.ledger()
+    history = history_of_ledger(home.ledger_path)
+    day = day_of(now.astimezone(programme.timezone).date())
+    settings = Settings(seed, str(programme.timezone), float(programme.gross_margin))
+    models = store.write(fit(history, day, settings), home.root / FOLDER)
+    found = scored(score(models, history), models, day)
+    kept = keep(ledger.people, found, run_of(found, {}, made_at=now, currency=programme.currency))
+    yield f"{kept:,} customers in segments, see {REPORT}"
+    yield from (verdict.sentence() for verdict in models.verdicts if not verdict.enough)
+    page = page_of(findings(found, history, programme), made_at=now)
+    (home.root / REPORT).write_text(page, encoding="utf-8")
