@@ -142,7 +142,8 @@ def test_an_older_profile_never_replaces_a_newer_one(shop: Any) -> None:
     found = ledger.profiles.of("ada")
     assert found.values == {"churn": 0.5, "orders": 2.0}
     assert [(s.name, s.as_of, s.version) for s in found.sources] == [(SOURCE, NOW, "v"), ("predictions", NOW, "w")]
-    assert found.only(["churn", "margin"]).values == {"churn": 0.5, "margin": None}
+    assert ledger.profiles.of("ada", ["churn", "margin"]).values == {"churn": 0.5, "margin": None}
+    assert ledger.profiles.of("nobody", ["churn"]).values == {"churn": None}
 
 
 def test_of_whom_nothing_is_left_no_profile_is(shop: Any) -> None:
