@@ -1,7 +1,7 @@
 """P(a purchase within d days): habit, hazards that are linear, and boosted ones, averaged on the scale of log-odds.
 
-The weights are equal. Learned weights did no better out of sample in the rolling origins that a year of history allows,
-and an average of models that err differently is hard to beat (Bates and Granger 1969).
+The weights are equal: a year of history holds too few separate origins to learn them from, and an average of models
+that err differently is hard to beat (Bates and Granger 1969).
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ SUREST = 1e-6
 # Columns of so many rows stay in a processor's cache.
 CHUNK = 16_384
 LONGEST = 365
+SEASON = 90.0
+NEARLY_SURE = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,17 @@ class Curve:
         """Return P(purchase within `days`), one horizon for all or one for each customer [N]."""
         wanted = np.broadcast_to(np.asarray(days, float), (len(self.chances),))
         return np.asarray(-np.expm1(-_at(wanted, self.ends, self._hazards())))
+
+    def purchases_a_day(self) -> FloatArray:
+        """Return expected purchases a day, [N], over a season, or a shorter span where a purchase is nearly sure.
+
+        Who buys every week buys within 90 days for certain, which does not tell how often.
+        """
+        within = self.ends <= SEASON
+        unsure = (self.chances[:, within] <= NEARLY_SURE).sum(axis=1)
+        span = np.maximum(unsure - 1, 0)
+        hazards = self._hazards()[np.arange(len(span)), span]
+        return np.asarray(hazards / self.ends[span])
 
     def day_of(self, share: float, *, horizon: FloatArray | float) -> FloatArray:
         """Return the day by which a `share` of those who buy within the horizon have bought, [N]."""

@@ -58,7 +58,7 @@ class Worth:
 
     def ordered(self, state: State, curve: Curve, days: int) -> FloatArray:
         """Return what each customer is expected to order within so many days, [N]."""
-        purchases = -np.log1p(-np.minimum(curve.within(90.0), 0.999)) / 90.0
+        purchases = curve.purchases_a_day()
         each = np.log(state.spent / state.purchases)
         shrunk = (state.purchases * each + PRIOR_PURCHASES * self.typical) / (state.purchases + PRIOR_PURCHASES)
         logs = [np.log(purchases) + shrunk + np.log(self.smear)]

@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from decision.errors import InvalidBundle, InvalidInput, NotFound
-from experiments.behaviour import certainty, models, store
+from decision.errors import InvalidBundle, InvalidInput, NotEnoughData, NotFound
+from experiments.behaviour import certainty, evaluation, metrics, models, store
+from experiments.behaviour.base_figures import by_segment
 from experiments.behaviour.channel import best_channels, channel_response
 from experiments.behaviour.engagement import Engagement, engagement
 from experiments.behaviour.journal import Journal, day_of, journal_of
@@ -217,3 +218,35 @@ def online_retail() -> Journal:
         }
     )
     return journal_of(lines, timezone="Europe/London")
+
+
+def test_figures_by_segment_are_means_of_the_customers_in_it(fitted):
+    told, made = fitted
+    found = score(made, told)
+    figures = by_segment(journal_of(told.order_lines), found, made.cut)
+    segments = np.array(found.table["rfm"].to_pylist())
+    clv = found.table["clv"].to_numpy()
+    assert (
+        sum(one["clv"].n for name, one in figures.items() if name != "all") == len(segments) == figures["all"]["clv"].n
+    )
+    loyal = figures["loyal"]["clv"]
+    assert loyal.mean == pytest.approx(clv[segments == "loyal"].mean())
+    assert loyal.low < loyal.mean < loyal.high
+    assert figures["hibernating"]["return_rate"].mean == 0.0
+
+
+def test_an_evaluation_sees_nothing_of_what_it_is_judged_by_and_says_which_rule_it_beats(fitted, monkeypatch):
+    told, made = fitted
+    monkeypatch.setattr(evaluation, "fit", lambda *_, **__: made)
+    monkeypatch.setattr(metrics, "REPLICATES", 20)
+    found = evaluation.evaluate(told, made.cut, SETTINGS)
+    assert found.days_after == 40
+    lines = {(line.what, line.metric, line.rule): line.found for line in found.lines}
+    better = lines["buys in 30 days", "AUC", "silent > 2 gaps"]
+    assert better.low <= better.difference <= better.high
+    assert better.model - better.rule == pytest.approx(better.difference)
+    assert ("buys in 60 days", "AUC", "RFM score") not in lines
+    assert 0.6 < found.coverage["next purchase date, of those who bought"] < 0.95
+    assert any("RFM score" in row for row in evaluation.table(found.lines))
+    with pytest.raises(NotEnoughData, match="earlier --cut"):
+        evaluation.evaluate(told, made.cut + 20, SETTINGS)
