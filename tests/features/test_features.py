@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from datetime import timedelta
 
 import ibis
@@ -143,3 +145,13 @@ def test_a_version_tells_features_from_others() -> None:
 def test_a_moment_twice_is_a_mistake() -> None:
     with pytest.raises(InvalidInput, match="each customer and moment once, found 1 again"):
         Engine.start().moments([("ada", MIDDLE), ("ada", MIDDLE)])
+
+
+def test_names_are_known_without_an_engine() -> None:
+    """A server that reads a programme with a profile loads nothing heavy."""
+    code = (
+        "import sys; from decision.programme.profile import profile_values; profile_values(['email'])['orders']; "
+        "print([m for m in ('ibis', 'duckdb', 'pandas', 'pyarrow', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

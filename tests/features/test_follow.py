@@ -134,6 +134,18 @@ def test_values_of_other_definitions_are_made_anew(shop: Any, tmp_path: Path) ->
     assert values(ledger, "ada")["orders"] == 1.0
 
 
+def test_an_older_profile_never_replaces_a_newer_one(shop: Any) -> None:
+    ledger, _ = shop
+    for at, orders in ((NOW, 2.0), (NOW - HOUR, 1.0)):
+        ledger.profiles.put([NewProfile("ada", ProfileSource(SOURCE, at, "v"), {"orders": orders, "margin": None})])
+    ledger.profiles.put([NewProfile("ada", ProfileSource("predictions", NOW, "w"), {"churn": 0.5})])
+    found = ledger.profiles.of("ada")
+    assert found.values == {"churn": 0.5, "orders": 2.0}
+    assert [(s.name, s.as_of, s.version) for s in found.sources] == [(SOURCE, NOW, "v"), ("predictions", NOW, "w")]
+    assert ledger.profiles.of("ada", ["churn", "margin"]).values == {"churn": 0.5, "margin": None}
+    assert ledger.profiles.of("nobody", ["churn"]).values == {"churn": None}
+
+
 def test_of_whom_nothing_is_left_no_profile_is(shop: Any) -> None:
     ledger, follower = shop
     ledger.profiles.put([NewProfile("gone", ProfileSource(SOURCE, NOW - 2 * DAY, "any"), {"orders": 1.0})])
@@ -165,6 +177,8 @@ def decide_with(rule: str, ledger: SqliteLedger, decision_id: str, now: datetime
 def test_rules_may_speak_of_the_profile(shop: Any) -> None:
     ledger, follower = shop
     assert decide_with("recency_days > 30.0", ledger, "d-0", NOW).reasons[0][0] == Reason.RULE_FAILED
+    newcomers = "recency_days == null || recency_days > 30.0"
+    assert decide_with(newcomers, ledger, "d-new", NOW).allowed != ("control",)
     ledger.record_outcomes([bought(NOW - 31 * DAY, "o-1", customer_id="ada", message_id="m-1")], now=NOW)
     follower.round(now=NOW)
     assert decide_with("recency_days > 30.0", ledger, "d-1", NOW).allowed != ("control",)

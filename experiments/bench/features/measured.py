@@ -14,10 +14,10 @@ KILOBYTE = 1024
 
 
 def measured(compute: Callable[[Path, datetime, Path], None]) -> None:
-    """Run what the command line asks for, and print seconds and peak bytes as JSON. Imports are not counted."""
+    """Run what the command line asks for; print seconds, CPU seconds and peak bytes as JSON. Imports take no time."""
     lines, as_of, out = sys.argv[1:]
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     compute(Path(lines), datetime.fromisoformat(as_of), Path(out))
-    seconds = time.perf_counter() - began
+    seconds, cpu = time.perf_counter() - began, time.process_time() - worked
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTE
-    print(json.dumps({"seconds": seconds, "peak_bytes": peak}))
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu, "peak_bytes": peak}))
