@@ -247,8 +247,8 @@ def _effects(found: Scored, state: State) -> list[Section]:
     )
     sentences = [f"Most of all it depends on {ranked[0][0]}.", model.season.sentence()]
     rows = [[fact, f"× {low:.2f}", f"× {high:.2f}"] for fact, (low, high) in ranked]
-    heads = ("depends on", "lowest tenth of customers", "highest tenth")
-    note = "What the odds of a purchase in a week are multiplied by, against the middle customer, all else as it is."
+    heads = ("depends on", "lowest tenth", "highest tenth")
+    note = "What the odds of a purchase in a week are multiplied by for a tenth of customers, against the middle one."
     return [Section("What moves a purchase?", sentences, table=Table(heads, rows), note=note)]
 
 
