@@ -50,7 +50,9 @@ from decision.wiring import LEARNERS_ROUND, Home, system_user, utc_now
 
 log = logging.getLogger("encore")
 OFFLINE = "encore.commands"
-OFFLINE_PACKAGES = ("causalml", "mlflow", "sklearn", "pandas", "pyarrow", "matplotlib", "scipy", "implicit")
+OFFLINE_PACKAGES = frozenset(
+    "causalml duckdb ibis implicit lightgbm matplotlib mlflow pandas pyarrow scipy sklearn statsmodels".split()
+)
 FOLLOWERS = "encore.on_champion_change"
 PORT = click.IntRange(1, 65_535)
 
