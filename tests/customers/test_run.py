@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from decision.errors import InvalidProgramme
 from decision.flow.decide import decide
 from decision.flow.forget import forget
 from decision.ledger.base import NewProfile
@@ -169,3 +170,23 @@ def test_a_guardrail_rule_takes_away_what_it_names(home: Home) -> None:
     assert set(found.allowed) == set(before.allowed) - gone
     assert "control" in found.allowed
     ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[eligibility]\nrules = ['chrun > 0.7']", "did you mean 'churn'"),
+        ("[eligibility]\nrules = ['rfm == \"champion\"']", "unknown rfm 'champion'; did you mean 'champions'"),
+        ("[eligibility]\nrules = ['grid != \"likely-stay\"']", "did you mean 'likely-staying'"),
+        ("[eligibility]\nrules = ['churn']", "expected true or false"),
+        ("[guardrails.rules.r]\nwhen = 'rmf == \"new\"'", "guardrails.rules.r.when.*did you mean 'rfm'"),
+        ("[guardrails.rules.r]\nwhen = 'churn > 0.5'\noffers = ['discuont']", "did you mean 'discount'"),
+        ("[guardrails.rules.r]\nwhen = 'churn > 0.5'\nchannels = ['emial']", "did you mean 'email'"),
+        ("[guardrails.rules.r]\noffers = ['discount']", "guardrails.rules.r.when"),
+        ("[guardrails.rules.r]\nwhen = 'churn > 0.5'\noffer = ['discount']", "offer"),
+        ("[eligibility]\nrules = ['churn > 0.5']\n[features.churn]\ntype = 'number'", "which the profile has too"),
+    ],
+)
+def test_check_says_what_was_meant(text: str, found: str) -> None:
+    with pytest.raises(InvalidProgramme, match=found):
+        with_rule(f"\n{text}\n")
