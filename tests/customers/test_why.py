@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from experiments.behaviour.columns import ALL, Hinges
+from experiments.behaviour.columns import ALL, Hinges, fit_hinges
 from experiments.behaviour.habit import Habit
 from experiments.behaviour.hazard import Linear, Trees
 from experiments.behaviour.repurchase import Repurchase
@@ -56,3 +56,11 @@ def test_facts_that_say_the_same_are_one_reason() -> None:
     assert line == "has bought little in recent months: odds of a purchase × 0.25"
     assert reasons(model(), state([])).to_pylist() == []
     assert sorted(place for places, *_ in REASONS for place in places) == list(ALL)
+
+
+def test_hinges_are_weighed_as_their_columns_are() -> None:
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(200, N))
+    hinges = fit_hinges(x, (0, 8, 4))
+    weights = rng.normal(size=15)
+    assert hinges.weighed(x, weights) == pytest.approx(hinges.columns(x) @ weights, abs=1e-12)
