@@ -5,6 +5,7 @@ import json
 from itertools import count
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -190,3 +191,14 @@ def test_a_guardrail_rule_takes_away_what_it_names(home: Home) -> None:
 def test_check_says_what_was_meant(text: str, found: str) -> None:
     with pytest.raises(InvalidProgramme, match=found):
         with_rule(f"\n{text}\n")
+
+
+def test_other_files_are_no_order_lines(home: Home, tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"customer_id": ["c"]}), path)
+    for file, found in (
+        (path, "Expected a column 'order_id'"),
+        (home.programme_path, "Expected order lines in Parquet"),
+    ):
+        wrong = encore(home, "customers", "score", str(tmp_path / "out.parquet"), "--lines", str(file))
+        assert (wrong.exit_code, found in wrong.stderr) == (2, True), wrong.output
