@@ -48,7 +48,7 @@ class Known(Struct, frozen=True):
     consent: dict[str, Consented]
 
 
-class Value(Struct, frozen=True):
+class Value(Struct, frozen=True, omit_defaults=True):
     """A value, with its interval where there is one, its unit, and what it says; `null` says why there may be none."""
 
     value: str | float | None

@@ -104,6 +104,20 @@ class Hinges:
         bent = np.maximum(z[:, :, None] - self.knots, 0.0).reshape(len(z), -1)
         return np.concatenate([z, bent], axis=1)
 
+    def weighed(self, x: FloatArray, weights: FloatArray) -> FloatArray:
+        """Return `columns(x) @ weights`, [N], without making the columns: many times as fast."""
+        n, q = self.knots.shape
+        total, bent = np.zeros(len(x)), np.zeros(len(x))
+        for f, (mean, sd) in enumerate(zip(self.mean.tolist(), self.sd.tolist(), strict=True)):
+            z = (x[:, self.of[f]] - mean) / sd
+            total += weights[f] * z
+            for knot, weight in zip(self.knots[f].tolist(), weights[n + f * q : n + (f + 1) * q].tolist(), strict=True):
+                np.subtract(z, knot, out=bent)
+                np.maximum(bent, 0.0, out=bent)
+                bent *= weight
+                total += bent
+        return total
+
 
 def fit_hinges(x: FloatArray, of: tuple[int, ...], *, straight: bool = False) -> Hinges:
     """Return the hinges of facts seen in training, [n, all]."""

@@ -40,12 +40,18 @@ class Forest:
         kind = np.uint8 if max(map(len, self.thresholds), default=0) < 255 else np.uint16
         # A row goes left where its fact is at most the threshold.
         places = [np.searchsorted(known, x[:, f], side="left").astype(kind) for f, known in enumerate(self.thresholds)]
-        total = np.zeros(len(x))
+        total, value, is_so = np.zeros(len(x)), np.zeros(len(x)), np.zeros(len(x), bool)
+        narrow, wide = (np.zeros((2, len(x)), kind) for kind in (np.uint8, np.uint16))
+        # Into the same arrays again and again: they stay in the processor's cache.
         for tree in self.trees:
-            answers = np.zeros(len(x), np.uint8 if len(tree.fact) <= 8 else np.uint16)
+            answers, bits = narrow if len(tree.fact) <= 8 else wide
+            answers[:] = 0
             for bit, (fact, place) in enumerate(zip(tree.fact.tolist(), tree.place.tolist(), strict=True)):
-                answers = answers | (places[fact] <= place).astype(answers.dtype) << bit
-            total += tree.values[answers]
+                np.less_equal(places[fact], place, out=is_so)
+                np.multiply(is_so.view(np.uint8), bits.dtype.type(1 << bit), out=bits)
+                answers |= bits
+            np.take(tree.values, answers, out=value, mode="clip")
+            total += value
         return total
 
 

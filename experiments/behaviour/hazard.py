@@ -45,7 +45,7 @@ class Linear:
 
     def log_odds(self, x: FloatArray, day: float) -> FloatArray:
         """Return log-odds, [n]."""
-        return np.asarray(self.intercept + self.hinges.columns(x) @ self.weights + self.season.height(day))
+        return np.asarray(self.intercept + self.hinges.weighed(x, self.weights) + self.season.height(day))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +72,10 @@ def curve_of(waited: FloatArray, returned: FloatArray, *, seed: int) -> SecondPu
 
     sample = CensoredData.right_censored(waited, returned < 0.5)
     survival = ecdf(sample).sf
-    bounds = survival.confidence_interval(0.95, method="log-log")
+    with warnings.catch_warnings():
+        # Before the first return, and after the last, there is none: that is said by what follows.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        bounds = survival.confidence_interval(0.95, method="log-log")
     watched = len(waited) - np.searchsorted(np.sort(waited), survival.quantiles, side="left")
     kept = np.flatnonzero(watched >= min(LEAST_WATCHED, len(waited)))
     days = survival.quantiles[kept]

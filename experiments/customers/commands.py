@@ -162,7 +162,7 @@ def segments(context: click.Context) -> None:
         click.echo(f"{kind}, {counted(run.customers, 'customer')} as of {run.as_of:%Y-%m-%d %H:%M} UTC")
         for segment in run.segments:
             if segment.kind == kind:
-                about = f"{segment.meaning}: {segment.rule}"
+                about = f"{segment.meaning} ({segment.rule})"
                 click.echo(f"{segment.size:>12,}  {segment.share:>6.1%}  {segment.name:<20} {about}")
     for verdict in run.verdicts:
         if not verdict.enough:

@@ -154,9 +154,12 @@ def _rfm(found: Scored, state: State) -> list[Section]:
     sentences = [
         f"The largest segment is {_plain(largest)}: {sizes[largest]:,} customers "
         f"({_share(sizes[largest] / max(len(names), 1))}).",
-        f"Champions are {_share(sizes['champions'] / max(len(names), 1))} of customers and {_share(best)} of what is "
-        "expected to be earned.",
     ]
+    if sizes["champions"]:
+        sentences.append(
+            f"Champions are {_share(sizes['champions'] / max(len(names), 1))} of customers and {_share(best)} of "
+            "what is expected to be earned."
+        )
     figure = plots.rfm_map(table["recency"].to_numpy(), table["frequency"].to_numpy(), state.spent)
     return [Section("Who is who?", sentences, figure, note="Days and purchases behind the steps: encore segments.")]
 

@@ -146,7 +146,12 @@ def _about(kind: str, name: str, thresholds: rfm.Thresholds) -> tuple[str, str]:
     silence = _between(days[4 - r_high] if r_high < rfm.STEPS else None, days[5 - r_low] if r_low > 1 else None)
     often = _between(bought[f_low - 2] if f_low > 1 else None, bought[f_high - 1] if f_high < rfm.STEPS else None)
     return meaning, "; ".join(
-        part for part in (silence and f"silent for {silence} days", often and f"bought on {often} days") if part
+        part
+        for part in (
+            silence and f"silent for {silence} days",
+            often and ("bought once" if f_high == 1 else f"bought on {often} days"),
+        )
+        if part
     )
 
 

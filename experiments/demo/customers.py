@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from decision.errors import NotEnoughData
 from decision.wiring import Home
 
 REPORT = "customers.html"
@@ -28,7 +29,11 @@ def know_customers(home: Home, *, now: datetime, seed: int) -> Iterator[str]:
     history = history_of_ledger(home.ledger_path)
     day = day_of(now.astimezone(programme.timezone).date())
     settings = Settings(seed, str(programme.timezone), float(programme.gross_margin))
-    models = store.write(fit(history, day, settings), home.root / FOLDER)
+    try:
+        models = store.write(fit(history, day, settings), home.root / FOLDER)
+    except NotEnoughData as error:
+        yield str(error)
+        return
     found = scored(score(models, history), models, day)
     kept = keep(ledger.people, found, run_of(found, {}, made_at=now, currency=programme.currency))
     yield f"{kept:,} customers in segments, see {REPORT}"

@@ -5,9 +5,11 @@ import json
 from itertools import count
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from decision.errors import InvalidProgramme
 from decision.flow.decide import decide
 from decision.flow.forget import forget
 from decision.ledger.base import NewProfile
@@ -169,3 +171,34 @@ def test_a_guardrail_rule_takes_away_what_it_names(home: Home) -> None:
     assert set(found.allowed) == set(before.allowed) - gone
     assert "control" in found.allowed
     ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[eligibility]\nrules = ['chrun > 0.7']", "did you mean 'churn'"),
+        ("[eligibility]\nrules = ['rfm == \"champion\"']", "unknown rfm 'champion'; did you mean 'champions'"),
+        ("[eligibility]\nrules = ['grid != \"likely-stay\"']", "did you mean 'likely-staying'"),
+        ("[eligibility]\nrules = ['churn']", "expected true or false"),
+        ("[guardrails.rules.r]\nwhen = 'rmf == \"new\"'", "guardrails.rules.r.when.*did you mean 'rfm'"),
+        ("[guardrails.rules.r]\nwhen = 'churn > 0.5'\noffers = ['discuont']", "did you mean 'discount'"),
+        ("[guardrails.rules.r]\nwhen = 'churn > 0.5'\nchannels = ['emial']", "did you mean 'email'"),
+        ("[guardrails.rules.r]\noffers = ['discount']", "guardrails.rules.r.when"),
+        ("[guardrails.rules.r]\nwhen = 'churn > 0.5'\noffer = ['discount']", "offer"),
+        ("[eligibility]\nrules = ['churn > 0.5']\n[features.churn]\ntype = 'number'", "which the profile has too"),
+    ],
+)
+def test_check_says_what_was_meant(text: str, found: str) -> None:
+    with pytest.raises(InvalidProgramme, match=found):
+        with_rule(f"\n{text}\n")
+
+
+def test_other_files_are_no_order_lines(home: Home, tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"customer_id": ["c"]}), path)
+    for file, found in (
+        (path, "Expected a column 'order_id'"),
+        (home.programme_path, "Expected order lines in Parquet"),
+    ):
+        wrong = encore(home, "customers", "score", str(tmp_path / "out.parquet"), "--lines", str(file))
+        assert (wrong.exit_code, found in wrong.stderr) == (2, True), wrong.output
