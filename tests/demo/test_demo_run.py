@@ -79,21 +79,22 @@ def body_of(command: list[str]) -> bytes:
     return command[command.index("-d") + 1].encode()
 
 
-def test_three_commands_are_told_and_where_everything_is(home: Home) -> None:
+def test_four_commands_are_told_and_where_everything_is(home: Home) -> None:
     text = _where(home, BASE, PAGES, own_key(home))
     assert "simulated" in text.splitlines()[1]
     for place in (BASE, f"{BASE}/docs", PAGES, str(home.root / "logs")):
         assert place in text
-    ask, why, tell = curls(home)
-    assert (ask[2], why[2], tell[2]) == (
+    ask, who, why, tell = curls(home)
+    assert (ask[2], who[2], why[2], tell[2]) == (
         f"{BASE}/v1/decisions",
+        f"{BASE}/v1/customers/{json.loads(body_of(ask))['customer_id']}",
         f"{BASE}/v1/decisions/first-try",
         f"{BASE}/v1/events",
     )
 
 
 def test_the_question_and_the_event_are_of_the_shape_the_api_takes(home: Home) -> None:
-    ask, _, tell = curls(home)
+    ask, *_, tell = curls(home)
     programme = home.programme()
     question = msgspec.json.decode(body_of(ask), type=DecisionQuestion)
     asked = read_question(question, decision_id="d-1", fingerprint="", programme=programme)
@@ -113,7 +114,7 @@ def test_the_policy_decides_for_the_customer_in_the_example(home: Home) -> None:
 
 def test_the_examples_work_in_order_and_again(home: Home) -> None:
     """Against the application itself; a second start prints the same question, which then gets the same answer."""
-    ask, why, tell = curls(home)
+    ask, who, why, tell = curls(home)
     shop = Shop(home)
     client = create_app(shop).test_client()
     headers = headers_of(ask)
@@ -121,6 +122,8 @@ def test_the_examples_work_in_order_and_again(home: Home) -> None:
     first = client.post("/v1/decisions", data=body_of(ask), headers=headers)
     assert first.status_code == 200
     assert client.get(why[2].removeprefix(BASE), headers=headers_of(why)).json["decision_id"] == "first-try"
+    known = client.get(who[2].removeprefix(BASE), headers=headers_of(who))
+    assert known.json["customer_id"] == json.loads(body_of(ask))["customer_id"]
     told = client.post("/v1/events", data=body_of(tell), headers=headers_of(tell))
     assert told.status_code == 200
     assert (told.json["accepted"], told.json["rejected"]) == (1, [])
