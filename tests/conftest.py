@@ -37,6 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places.get(item.path.name, 0))
 
 
+@pytest.fixture(autouse=True)
+def _no_shop_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`encore serve` hands its home down in the environment: one test's is no other's."""
+    monkeypatch.delenv("ENCORE_HOME", raising=False)
+
+
 @pytest.fixture
 def programme() -> Programme:
     return support.programme()

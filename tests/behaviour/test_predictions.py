@@ -204,12 +204,12 @@ def online_retail() -> Journal:
     table = table[table.CustomerID.notna()]
     fees = r"(?:POST|DOT|C2|M|D|S|B|BANK CHARGES|AMAZONFEE|CRUK|PADS|gift_.*)"
     table = table[~table.StockCode.astype(str).str.fullmatch(fees, case=False)]
-    n = len(table)
+    n, at = len(table), table.InvoiceDate.dt.tz_localize("Europe/London")
     lines = pa.table(
         {
             "customer_id": pa.array(table.CustomerID.astype(int).astype(str)),
             "order_id": pa.array(table.InvoiceNo.astype(str)),
-            "at": pa.array(table.InvoiceDate.dt.tz_localize("Europe/London")).cast(pa.timestamp("us", tz="UTC")),
+            "at": pa.array(at.dt.tz_convert(None).to_numpy(), pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC")),
             "product": pa.array(table.StockCode.astype(str)),
             "quantity": pa.array(table.Quantity.abs()),
             "amount": pa.array(table.Quantity * table.UnitPrice),
