@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 
 import msgspec
 
+from decision.bundle.folders import version_of
 from decision.policies.registry import BANDITS
 from decision.stages.context import Column
 
@@ -56,5 +56,4 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def versioned(self) -> Manifest:
         """Return the manifest with the version that its content gives."""
         bare = msgspec.structs.replace(self, version="")
-        digest = hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest()[:10]
-        return msgspec.structs.replace(self, version=f"{self.created_at:%Y%m%d}-{digest}")
+        return msgspec.structs.replace(self, version=version_of(bare, self.created_at))

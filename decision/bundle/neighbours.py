@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from decision.bundle.folders import read_folder, version_of, write_folder
 from decision.bundle.store import pack, unpack
 from decision.errors import InvalidBundle, NotFound
 from decision.records import BoolArray, FloatArray, IntArray
@@ -51,8 +50,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def versioned(self) -> Manifest:
         """Return the manifest with the version that its content gives."""
         bare = msgspec.structs.replace(self, version="")
-        digest = hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest()[:10]
-        return msgspec.structs.replace(self, version=f"{self.created_at:%Y%m%d}-{digest}")
+        return msgspec.structs.replace(self, version=version_of(bare, self.created_at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +104,7 @@ class NeighbourStore:
         """Write an artefact whole or not at all, and return it with its version; it does not serve yet."""
         data = pack(arrays)
         manifest = msgspec.structs.replace(manifest, arrays_sha256=hashlib.sha256(data).hexdigest()).versioned()
-        self.root.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=self.root, prefix=".draft-"))
-        (draft / "arrays.npz").write_bytes(data)
-        (draft / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
-        if (self.root / manifest.version).exists():
-            shutil.rmtree(draft)
-        else:
-            draft.chmod(0o755)
-            os.replace(draft, self.root / manifest.version)
+        write_folder(self.root / manifest.version, manifest, data)
         return self.read(manifest.version)
 
     def use(self, version: str) -> None:
@@ -145,25 +135,21 @@ class NeighbourStore:
         InvalidBundle : the files are unreadable, altered, do not fit together, or are of another format.
         """
         folder = self.root / version
-        try:
-            text, data = (folder / "manifest.json").read_bytes(), (folder / "arrays.npz").read_bytes()
-        except FileNotFoundError:
-            raise NotFound(
-                f"Expected recommendations {version!r} in {self.root}, found none.",
-                hint=f"Known: {', '.join(self.versions()) or 'none; run `encore recommend train`'}.",
-            ) from None
-        except OSError as error:
-            raise InvalidBundle(f"Expected readable recommendations at {folder}: {error}.") from None
-        try:
-            manifest = msgspec.json.decode(text, type=Manifest)
-        except msgspec.DecodeError as error:
-            raise InvalidBundle(f"Expected a manifest in {folder}, found something else: {error}.") from None
+        manifest, data = read_folder(
+            folder, Manifest, readable="readable recommendations", missing=lambda: self._missing(version)
+        )
         if manifest.format != FORMAT:
             raise InvalidBundle(f"Expected recommendations of format {FORMAT} in {folder}, found {manifest.format}.")
         is_whole = manifest.version == version == manifest.versioned().version
         if not is_whole or hashlib.sha256(data).hexdigest() != manifest.arrays_sha256:
             raise InvalidBundle(f"Expected {folder} as it was written, found it altered.", hint="Train again.")
         return _neighbours(manifest, unpack(data))
+
+    def _missing(self, version: str) -> NotFound:
+        return NotFound(
+            f"Expected recommendations {version!r} in {self.root}, found none.",
+            hint=f"Known: {', '.join(self.versions()) or 'none; run `encore recommend train`'}.",
+        )
 
 
 def _neighbours(manifest: Manifest, arrays: Mapping[str, NDArray[np.generic]]) -> Neighbours:

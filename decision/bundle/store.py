@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import shutil
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -16,6 +13,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from decision.bundle.folders import read_folder, write_folder
 from decision.bundle.manifest import FORMAT, POLICIES, Manifest
 from decision.errors import InvalidBundle, NotFound
 
@@ -70,16 +68,7 @@ class BundleStore:
         """Write a bundle whole or not at all, and return it with its version."""
         data = pack(arrays)
         manifest = msgspec.structs.replace(manifest, arrays_sha256=hashlib.sha256(data).hexdigest()).versioned()
-        self.root.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=self.root, prefix=".draft-"))
-        (draft / "arrays.npz").write_bytes(data)
-        (draft / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
-        target = self.root / manifest.version
-        if target.exists():
-            shutil.rmtree(draft)
-        else:
-            draft.chmod(0o755)
-            os.replace(draft, target)
+        write_folder(self.root / manifest.version, manifest, data)
         return self.read(manifest.version)
 
     def read(self, version: str) -> Bundle:
@@ -90,22 +79,17 @@ class BundleStore:
         NotFound : there is no such version.
         InvalidBundle : the files are unreadable, altered, or of a format this version does not know.
         """
-        folder = self.root / version
-        try:
-            text, data = (folder / "manifest.json").read_bytes(), (folder / "arrays.npz").read_bytes()
-        except FileNotFoundError:
-            raise NotFound(
-                f"Expected a policy bundle {version!r} in {self.root}, found none.",
-                hint=f"Known: {', '.join(self.versions()) or 'none; run `encore train`'}.",
-            ) from None
-        except OSError as error:
-            raise InvalidBundle(f"Expected a readable bundle at {folder}: {error}.") from None
-        try:
-            manifest = msgspec.json.decode(text, type=Manifest)
-        except msgspec.DecodeError as error:
-            raise InvalidBundle(f"Expected a manifest in {folder}, found something else: {error}.") from None
+        manifest, data = read_folder(
+            self.root / version, Manifest, readable="a readable bundle", missing=lambda: self._missing(version)
+        )
         self._check(manifest, version, data)
         return Bundle(manifest, unpack(data))
+
+    def _missing(self, version: str) -> NotFound:
+        return NotFound(
+            f"Expected a policy bundle {version!r} in {self.root}, found none.",
+            hint=f"Known: {', '.join(self.versions()) or 'none; run `encore train`'}.",
+        )
 
     @staticmethod
     def _check(manifest: Manifest, version: str, data: bytes) -> None:
