@@ -90,7 +90,7 @@ def encoded_answer(body: bytes, header: str | None, *, shop: Shop, environ: dict
 
     Raises
     ------
-    msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidInput : the caller's mistakes.
+    msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidInput, IdempotencyMismatch : the caller's mistakes.
     """
     return _encoder.encode(_asked(_decoder.decode(body), header, shop=shop, environ=environ))
 
