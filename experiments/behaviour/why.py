@@ -6,7 +6,9 @@ everything else as it is. Facts that say the same thing are one reason.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -89,9 +91,12 @@ def reasons(model: Repurchase, state: State) -> pa.Array:
     if not n:
         return pa.nulls(0, pa.string())
     middle = middle_of(model, state)
-    starts = range(0, n, CHUNK)
-    parts = [_of(model, state.where(np.arange(start, min(start + CHUNK, n))), middle) for start in starts]
-    return pa.concat_arrays(parts)
+
+    def of(start: int) -> pa.Array:
+        return _of(model, state.where(np.arange(start, min(start + CHUNK, n))), middle)
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return pa.concat_arrays(list(threads.map(of, range(0, n, CHUNK))))
 
 
 def middle_of(model: Repurchase, state: State) -> FloatArray:
