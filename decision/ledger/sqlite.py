@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -15,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from decision.errors import Conflict, DeadlinePassed, LedgerError
-from decision.ledger import inbox, keys, orders, pulse
+from decision.errors import DeadlinePassed, LedgerError
+from decision.ledger import inbox, keys, orders, pulse, served, writing
 from decision.ledger.base import (
     ENCORE,
     Act,
@@ -50,9 +48,8 @@ from decision.ledger.sqlite_outbox import SqliteOutbox
 from decision.ledger.withdrawn import Mark, Withdrawn
 from decision.records import CONTROL, Consent, Customer, Decision, Outcome, Reservation, Reward, RewardStatus
 from decision.stages.events import OF_CONSENT, OF_ORDERS, with_word
-from decision.stages.guardrails import Used, fits
+from decision.stages.guardrails import Used
 from decision.stages.keys import ApiKey
-from decision.stages.pacing import Price
 from decision.stages.withdrawal import withdrawn
 
 _LATEST = "SELECT MAX(seq) FROM rewards WHERE decision_id = d.decision_id"
@@ -75,51 +72,6 @@ IMPORT_CHUNK = 500
 UPGRADE_PATIENCE = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Write:
-    """A decision to be written, as it was proposed to `record_decision`."""
-
-    customer_id: str
-    row: tuple[Any, ...]
-    decision: Decision
-    taken: Sequence[Reservation]
-    at_stake: Sequence[Reservation]
-    seen_version: int
-
-    @property
-    def expires_us(self) -> int:
-        """Return until when what is taken is held."""
-        return to_us(self.decision.expires_at or self.decision.matures_at)
-
-    @property
-    def mark(self) -> Mark:
-        """Return what tells it from any other decision, also of the same id."""
-        return self.decision.decision_id, to_us(self.decision.decided_at)
-
-
-class _Tally:
-    """What is taken of budgets while a group of decisions is written; each budget is read and written once."""
-
-    def __init__(self, used: Mapping[str, Used]) -> None:
-        self._used = dict(used)
-        self._added: dict[str, Used] = {}
-
-    def full(self, wanted: Iterable[Reservation]) -> frozenset[str]:
-        """Return the budgets that don't hold what is wanted of them."""
-        return frozenset([r.budget_key for r in wanted if not fits(r, self._used.get(r.budget_key, _UNUSED))])
-
-    def add(self, taken: Iterable[Reservation]) -> None:
-        """Take pieces of budgets."""
-        for piece in taken:
-            for sums in (self._used, self._added):
-                before = sums.get(piece.budget_key, _UNUSED)
-                sums[piece.budget_key] = Used(before.amount_micros + piece.amount_micros, before.count + 1)
-
-    def save(self, db: sqlite3.Connection) -> None:
-        """Write what was taken."""
-        _add_uses(db, [(key, added.amount_micros, added.count) for key, added in self._added.items()])
-
-
 class SqliteLedger:
     """Implements `ledger.base.Ledger` on one SQLite file."""
 
@@ -136,7 +88,7 @@ class SqliteLedger:
         self._connections = Connections(path, durable=durable)
         self.outbox = SqliteOutbox(self._connections)
         self._withdrawn = Withdrawn.beside(path)
-        self._decisions = GroupCommit(self._group, self._record, lambda write: self._withdrawn.add(write.mark))
+        self._decisions = GroupCommit(self._group, writing.record, lambda write: self._withdrawn.add(write.mark))
         check_not_newer(self._db, path)
         if not self._is_upgraded():
             # Another process may be at it just now.
@@ -204,7 +156,7 @@ class SqliteLedger:
         row = decision_row(withdrawn(found))
         places = ", ".join("?" * len(row))
         db.execute(f"UPDATE decisions SET ({DECISION_COLUMNS}) = ({places}) WHERE decision_id = ?", [*row, mark[0]])
-        _close(db, Settlement(found.decision_id, 0, keep_count=False))
+        writing.close(db, Settlement(found.decision_id, 0, keep_count=False))
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """See `Ledger.within`."""
@@ -242,11 +194,7 @@ class SqliteLedger:
 
     def used(self, budget_keys: Iterable[str]) -> dict[str, Used]:
         """See `Ledger.used`."""
-        keys = tuple(budget_keys)
-        rows = self._db.execute(
-            f"SELECT budget_key, amount_micros, count FROM budget_use WHERE budget_key IN ({_places(len(keys))})", keys
-        )
-        return {key: Used(amount, count) for key, amount, count in rows.fetchall()}
+        return writing.used(self._db, budget_keys)
 
     def decision(self, decision_id: str) -> Decision | None:
         """See `Ledger.decision`."""
@@ -277,34 +225,9 @@ class SqliteLedger:
         if now > until:
             raise DeadlinePassed("Expected to write a decision before its deadline, found that it had passed.")
         self._decisions.commit(
-            _Write(decision.customer_id, decision_row(decision), decision, reservations, at_stake, seen_version),
+            writing.Write(decision.customer_id, decision_row(decision), decision, reservations, at_stake, seen_version),
             until=min(until, now + CALLERS_PATIENCE),
         )
-
-    def _record(self, db: sqlite3.Connection, writes: Sequence[_Write]) -> list[Conflict | None]:
-        """Write the decisions that still hold, each seeing those before it; the others come back as conflicts.
-
-        All rows of a group that go into a table are one statement: each statement lets go of the interpreter, and
-        while this one waits to have it back, other processes wait for their turn to write.
-        """
-        tally = _Tally(self.used({r.budget_key for w in writes for r in (*w.taken, *w.at_stake)}))
-        versions = _versions(db, {write.customer_id for write in writes})
-        ids = _known(db, {write.decision.decision_id for write in writes})
-        found: list[Conflict | None] = []
-        held: list[_Write] = []
-        for write in writes:
-            refusal = _refusal(write, versions.get(write.customer_id, 0), ids, tally)
-            found.append(refusal)
-            if refusal is None:
-                held.append(write)
-                ids.add(write.decision.decision_id)
-                # Whoever else in this group has seen her as she was comes too late.
-                versions[write.customer_id] = _CHANGED
-                tally.add(write.taken)
-        if held:
-            _insert_all(db, held)
-            tally.save(db)
-        return found
 
     def record_outcomes(self, outcomes: Sequence[Outcome], *, now: datetime) -> int:
         """See `Ledger.record_outcomes`."""
@@ -342,7 +265,7 @@ class SqliteLedger:
         while chunk := list(islice(items, IMPORT_CHUNK)):
             with self._transaction() as db:
                 for item in chunk:
-                    if _insert(db, decision_row(item.decision)) is not None:
+                    if writing.insert(db, decision_row(item.decision)) is not None:
                         _insert_reward(db, item.reward)
                         new += 1
         return new
@@ -406,13 +329,13 @@ class SqliteLedger:
                         [reward.decision_id],
                     )
             for settlement in settlements:
-                _settle(db, settlement)
+                writing.settle(db, settlement)
 
     def close_reservations(self, settlements: Sequence[Settlement]) -> None:
         """See `Ledger.close_reservations`."""
         with self._transaction() as db:
             for settlement in settlements:
-                _close(db, settlement)
+                writing.close(db, settlement)
 
     def cursor(self, name: str) -> int:
         """See `Ledger.cursor`."""
@@ -475,78 +398,30 @@ class SqliteLedger:
 
     def posterior(self, bundle_version: str, *, after: int = 0) -> PosteriorRecord | None:
         """See `Ledger.posterior`. Raises `LedgerError` when the stored bytes fail their hash."""
-        row = self._db.execute(
-            "SELECT seq, through, n, sha256, data FROM posteriors WHERE bundle_version = ? AND seq > ? "
-            "ORDER BY seq DESC LIMIT 1",
-            [bundle_version, after],
-        ).fetchone()
-        if row is None:
-            return None
-        seq, through, n, sha256, data = row
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise LedgerError(f"Expected the belief {seq} of {bundle_version} to match its hash, it does not.")
-        return PosteriorRecord(bundle_version, seq, from_us(through), n, data)
+        return served.posterior(self._db, bundle_version, after=after)
 
     def record_posterior(self, record: PosteriorRecord) -> None:
         """See `Ledger.record_posterior`."""
         with self._transaction() as db:
-            db.execute(
-                "INSERT INTO posteriors (bundle_version, through, n, sha256, data) VALUES (?, ?, ?, ?, ?)",
-                [
-                    record.bundle_version,
-                    to_us(record.through),
-                    record.n,
-                    hashlib.sha256(record.data).hexdigest(),
-                    record.data,
-                ],
-            )
+            served.record_posterior(db, record)
 
     def shadow_price(self, budget: str) -> PriceRecord | None:
         """See `Ledger.shadow_price`."""
-        row = self._db.execute(
-            "SELECT budget_key, at, per_money, per_use, amount_micros, count FROM shadow_prices WHERE budget = ? "
-            "ORDER BY seq DESC LIMIT 1",
-            [budget],
-        ).fetchone()
-        if row is None:
-            return None
-        key, at, per_money, per_use, amount, count = row
-        return PriceRecord(key, from_us(at), Price(per_money, per_use), Used(amount, count))
+        return served.shadow_price(self._db, budget)
 
     def record_shadow_prices(self, records: Sequence[PriceRecord]) -> None:
         """See `Ledger.record_shadow_prices`."""
         with self._transaction() as db:
-            for r in records:
-                budget, used = r.budget_key.partition("|")[0], (r.used.amount_micros, r.used.count)
-                db.execute(
-                    "INSERT INTO shadow_prices (budget, budget_key, at, per_money, per_use, amount_micros, count) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    [budget, r.budget_key, to_us(r.at), r.price.per_money, r.price.per_use, *used],
-                )
+            served.record_shadow_prices(db, records)
 
     def promotions(self) -> list[Promotion]:
         """See `Ledger.promotions`."""
-        rows = self._db.execute("SELECT bundle_version, kind, reason, verdict, at FROM promotions ORDER BY seq")
-        return [
-            Promotion(version, kind, reason, tuple(msgspec.json.decode(verdict)), from_us(at))
-            for version, kind, reason, verdict, at in rows
-        ]
+        return served.promotions(self._db)
 
     def record_promotion(self, promotion: Promotion, *, actor: str = ENCORE) -> None:
         """See `Ledger.record_promotion`."""
         with self._transaction() as db:
-            db.execute(
-                "INSERT INTO promotions (bundle_version, kind, reason, verdict, at) VALUES (?, ?, ?, ?, ?)",
-                [
-                    promotion.bundle_version,
-                    promotion.kind,
-                    promotion.reason,
-                    msgspec.json.encode(promotion.verdict).decode(),
-                    to_us(promotion.at),
-                ],
-            )
-            detail = {"bundle": promotion.bundle_version, "reason": promotion.reason}
-            keys.append(db, Act(promotion.at, actor, promotion.kind, detail))
+            served.record_promotion(db, promotion, actor=actor)
 
     def api_keys(self) -> list[ApiKey]:
         """See `Ledger.api_keys`."""
@@ -629,100 +504,6 @@ def _customer(
         contacts=contacts,
         version=version,
     )
-
-
-def _insert(db: sqlite3.Connection, row: tuple[Any, ...]) -> int | None:
-    cursor = db.execute(
-        f"INSERT INTO decisions ({DECISION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (decision_id) DO NOTHING",
-        row,
-    )
-    return cursor.lastrowid if cursor.rowcount == 1 else None
-
-
-def _versions(db: sqlite3.Connection, customers: Set[str]) -> dict[str, int]:
-    """Return the sequence numbers of the customers' last decisions, of those who have had any."""
-    rows = db.execute(
-        f"SELECT customer_id, MAX(seq) FROM decisions WHERE customer_id IN ({_places(len(customers))}) GROUP BY 1",
-        tuple(customers),
-    )
-    return dict(rows.fetchall())
-
-
-def _known(db: sqlite3.Connection, ids: Set[str]) -> set[str]:
-    """Return those of the ids that decisions have."""
-    rows = db.execute(f"SELECT decision_id FROM decisions WHERE decision_id IN ({_places(len(ids))})", tuple(ids))
-    return {decision_id for (decision_id,) in rows.fetchall()}
-
-
-def _refusal(write: _Write, version: int, ids: Container[str], tally: _Tally) -> Conflict | None:
-    """Return why a decision can't be written, if it can't."""
-    decision_id = write.decision.decision_id
-    if version != write.seen_version:
-        return Conflict(f"Customer {write.customer_id} has had another decision meanwhile.")
-    if full := tally.full((*write.taken, *write.at_stake)):
-        return Conflict("A budget was used up meanwhile.", exhausted=full)
-    return Conflict(f"Decision {decision_id} exists.") if decision_id in ids else None
-
-
-def _insert_all(db: sqlite3.Connection, writes: Sequence[_Write]) -> None:
-    """Write decisions of new ids, with what they reserve."""
-    n = len(writes)
-    last = db.execute(
-        f"INSERT INTO decisions ({DECISION_COLUMNS}) VALUES {_rows(n, _N_DECISION)}",
-        [value for write in writes for value in write.row],
-    ).lastrowid
-    if last is None:
-        raise LedgerError("Expected new decisions to have sequence numbers, SQLite gives none.")
-    # The writer is alone: rows of one statement are numbered one after the other.
-    unfinished = [
-        value
-        for seq, write in enumerate(writes, start=last - n + 1)
-        for value in (seq, to_us(write.decision.matures_at))
-    ]
-    db.execute(f"INSERT INTO unfinished VALUES {_rows(n, 2)}", unfinished)
-    reserved = [
-        value
-        for write in writes
-        for r in write.taken
-        for value in (write.decision.decision_id, r.budget_key, r.amount_micros, 1, write.expires_us, 1)
-    ]
-    if reserved:
-        db.execute(f"INSERT INTO reservations VALUES {_rows(len(reserved) // 6, 6)}", reserved)
-
-
-def _places(n: int) -> str:
-    return ", ".join("?" * n)
-
-
-def _rows(n: int, width: int) -> str:
-    return ", ".join([f"({_places(width)})"] * n)
-
-
-def _add_uses(db: sqlite3.Connection, uses: Sequence[tuple[str, int, int]]) -> None:
-    if uses:
-        db.execute(
-            f"INSERT INTO budget_use VALUES {_rows(len(uses), 3)} ON CONFLICT (budget_key) DO UPDATE SET "
-            "amount_micros = amount_micros + excluded.amount_micros, count = count + excluded.count",
-            [value for use in uses for value in use],
-        )
-
-
-def _settle(db: sqlite3.Connection, s: Settlement) -> None:
-    held = db.execute(
-        "SELECT budget_key, amount_micros, count FROM reservations WHERE decision_id = ?", [s.decision_id]
-    ).fetchall()
-    for key, amount, count in held:
-        _add_uses(db, [(key, s.amount_micros - amount, int(s.keep_count) - count)])
-        db.execute(
-            "UPDATE reservations SET amount_micros = ?, count = ? WHERE decision_id = ? AND budget_key = ?",
-            [s.amount_micros, int(s.keep_count), s.decision_id, key],
-        )
-
-
-def _close(db: sqlite3.Connection, s: Settlement) -> None:
-    _settle(db, s)
-    db.execute("UPDATE reservations SET open = 0 WHERE decision_id = ?", [s.decision_id])
 
 
 def _save_consent(db: sqlite3.Connection, customer: Customer) -> None:

@@ -166,7 +166,7 @@ def test_what_was_given_up_and_is_not_committed_may_be_asked_again(
     with ThreadPoolExecutor(2) as pool:
         with stalled(ledger, monkeypatch):
             leader = given_up(ledger, pool, ["d"])
-            monkeypatch.setattr("decision.ledger.sqlite._insert_all", lambda *_: 1 / 0)
+            monkeypatch.setattr("decision.ledger.writing.insert_all", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             leader.result(AGES)
         monkeypatch.undo()
