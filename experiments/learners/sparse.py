@@ -62,6 +62,8 @@ def fit_sparse(
     numbers = np.unique(group[group >= 0])
     start = {g: scale[group == g][0] for g in numbers}
     current, variance = dict(start), scale**2
+    diagonal = np.diag_indices(len(scale))
+    lower = np.diag(variance)
     rows = [np.flatnonzero(action == k) for k in range(len(blocks.codes))]
     parts = [(columns[i], outcome[i]) for i in rows]
     weights = np.zeros(blocks.scale.shape)
@@ -73,7 +75,9 @@ def fit_sparse(
             if moved > FAR:
                 curvature, moved, factor = _curvature(parts, blocks.codes, weights, here), 0.0, None
             if factor is None:
-                factor = cho_factor(curvature + np.diag(1.0 / variance), lower=True, check_finite=False)
+                precision = curvature.copy()
+                precision[diagonal] += 1.0 / variance
+                factor = cho_factor(precision, lower=True, overwrite_a=True, check_finite=False)
             gradient = _gradient(parts, blocks.codes, weights, here) - weights[here] / variance
             step = cho_solve(factor, gradient, check_finite=False)
             weights[here] += step
@@ -82,8 +86,7 @@ def fit_sparse(
             if largest < CLOSE:
                 break
         lower, _ = dpotri(factor[0], lower=True)
-        inverse = np.tril(lower) + np.tril(lower, -1).T
-        second = weights[here] ** 2 + np.diag(inverse)
+        second = weights[here] ** 2 + np.diag(lower)
         for g in numbers:
             mine = group == g
             variance[mine] = (second[mine] + TAILS * current[g] ** 2) / (1.0 + TAILS)
@@ -91,7 +94,7 @@ def fit_sparse(
             n = mine.sum()
             logs = n * np.log(harmonic) + SCALE_PRIOR * np.log(start[g] ** 2)
             current[g] = float(np.exp(0.5 * logs / (n + SCALE_PRIOR)))
-    return weights, inverse
+    return weights, np.tril(lower) + np.tril(lower, -1).T
 
 
 def _gradient(
