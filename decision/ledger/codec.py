@@ -24,6 +24,10 @@ from decision.records import (
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+# Asking an enumeration for a member by its value takes a good part of reading a decision.
+_GROUPS = {group.value: group for group in Group}
+_REASONS = {reason.value: reason for reason in Reason}
+_STATUSES = {status.value: status for status in RewardStatus}
 
 
 def to_us(moment: datetime) -> int:
@@ -115,7 +119,7 @@ def decision_of(row: tuple[Any, ...]) -> Decision:
         store=body.store,
         order_id=body.order_id,
         decided_at=from_us(decided_at),
-        group=Group(group),
+        group=_GROUPS[group],
         action_id=action_id,
         propensity=propensity,
         policy_version=body.policy_version,
@@ -123,7 +127,7 @@ def decision_of(row: tuple[Any, ...]) -> Decision:
         distribution=body.distribution,
         context=body.context,
         predictions=body.predictions,
-        rejected=tuple(Rejection(a, Reason(r), d) for a, r, d in body.rejected),
+        rejected=tuple(Rejection(a, _REASONS[r], d) for a, r, d in body.rejected),
         reasons=body.reasons,
         expires_at=None if body.expires_at is None else from_us(body.expires_at),
         matures_at=from_us(matures_at),
@@ -176,7 +180,7 @@ def reward_of(row: tuple[Any, ...]) -> Reward:
     decision_id, status, visited, repurchased, redeemed, revenue, margin, cost, value, computed_at, first = row
     return Reward(
         decision_id=decision_id,
-        status=RewardStatus(status),
+        status=_STATUSES[status],
         visited=bool(visited),
         repurchased=bool(repurchased),
         redeemed=bool(redeemed),

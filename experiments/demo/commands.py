@@ -49,6 +49,7 @@ def demo(folder: Path, port: int, mlflow_port: int, set_up_only: bool) -> None:
 def run(home: Home, port: int, mlflow_port: int) -> None:
     """Start everything, say where it is, and stop it on Ctrl-C or SIGTERM."""
     from experiments import mlflow_server
+    from experiments.demo import customers
     from experiments.demo.key import own_key
     from experiments.demo.processes import Processes, free_port
 
@@ -70,12 +71,27 @@ def run(home: Home, port: int, mlflow_port: int) -> None:
             processes.wait_for("service", f"{base}/readyz", seconds=60.0)
             processes.wait_for("mlflow", f"{pages}/health", seconds=120.0)
             click.echo(_where(home, base, pages, key))
+            preparing = not (home.root / customers.REPORT).exists()
+            if preparing:
+                processes.start("customers", customers.command(home), environment)
             while True:
+                if preparing and processes.ended("customers"):
+                    preparing = False
+                    del processes.running["customers"]
+                    click.echo(_prepared(home))
                 for name in processes.running:
                     processes.check(name)
                 time.sleep(0.5)
     except KeyboardInterrupt:
         click.echo("\nStopped. The data are kept; `make run` goes on from here.")
+
+
+def _prepared(home: Home) -> str:
+    """Return the line that says whether customers are known now."""
+    from experiments.demo.customers import REPORT
+
+    report, log = home.root / REPORT, home.root / "logs" / "customers.log"
+    return f"\nCustomers have predictions now, and a report: {report}" if report.exists() else f"\nNo report, see {log}"
 
 
 def _tells_others(home: Home) -> bool:
@@ -93,6 +109,8 @@ def _where(home: Home, base: str, pages: str, key: str) -> str:
     from experiments.demo.customers import REPORT
     from experiments.demo.history import someone
 
+    report = home.root / REPORT
+    later = "" if report.exists() else "   (being prepared, like her predictions: a line will say when)"
     _, arrival = someone(home, utc_now())
     customer = arrival.customer_id
     ask = {
@@ -126,7 +144,7 @@ def _where(home: Home, base: str, pages: str, key: str) -> str:
             f"  {post % ('decisions', json.dumps(ask))}",
             "Who is she, and what will she do?",
             f"  curl -s {base}/v1/customers/{customer} {authorization}",
-            f"  report on all customers: {home.root / REPORT}",
+            f"  report on all customers: {report}{later}",
             "Why, and with which probabilities?",
             f"  curl -s {base}/v1/decisions/first-try {authorization}",
             "Tell that she came back:",

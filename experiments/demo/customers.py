@@ -1,14 +1,26 @@
-"""Gives the demo's customers predictions, and its marketer a report on them."""
+"""Gives the demo's customers predictions, and its marketer a report on them: in a process of its own, behind the shop.
+
+A first answer doesn't wait for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import sys
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from decision.errors import NotEnoughData
-from decision.wiring import Home
+from decision.wiring import Home, utc_now
+from experiments.demo.history import SEED
 
 REPORT = "customers.html"
+
+
+def command(home: Home) -> Sequence[str]:
+    """Return the command that knows a shop's customers and says in its log what there is to tell."""
+    return [sys.executable, "-m", "experiments.demo.customers", str(home.root)]
 
 
 def know_customers(home: Home, *, now: datetime, seed: int) -> Iterator[str]:
@@ -40,3 +52,15 @@ def know_customers(home: Home, *, now: datetime, seed: int) -> Iterator[str]:
     yield from (verdict.sentence() for verdict in models.verdicts if not verdict.enough)
     page = page_of(findings(found, history, programme), made_at=now)
     (home.root / REPORT).write_text(page, encoding="utf-8")
+
+
+def main(folder: str) -> None:
+    """Know the customers of the shop in `folder`."""
+    for sentence in know_customers(Home(Path(folder)), now=utc_now(), seed=SEED):
+        print(sentence, flush=True)
+
+
+if __name__ == "__main__":
+    # Tills go first.
+    os.nice(10)
+    main(sys.argv[1])

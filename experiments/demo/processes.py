@@ -57,6 +57,13 @@ class Processes:
         if code is not None:
             raise EncoreError(f"{name} has ended with code {code}.", hint=self._see(name))
 
+    def ended(self, name: str) -> bool:
+        """Return whether a process that has an end has come to it. Raises `EncoreError` when it failed."""
+        if self.running[name].poll() == 0:
+            return True
+        self.check(name)
+        return False
+
     def _see(self, name: str) -> str:
         return f"See {self.logs / f'{name}.log'}."
 

@@ -35,8 +35,9 @@ from decision.records import Group, RewardStatus
 from decision.stages.delivery import Endpoint
 from decision.stages.groups import assign
 from decision.wiring import Home, Shop, utc_now
-from experiments.demo import history
+from experiments.demo import customers, history
 from experiments.demo.commands import _tells_others, _where
+from experiments.demo.customers import REPORT
 from experiments.demo.key import own_key
 from experiments.shop import PROGRAMME
 from tests import support
@@ -205,6 +206,8 @@ def test_the_past_is_a_trial_that_has_just_become_final(tmp_path: Path, monkeypa
         assert row.decision.decided_at < row.decision.matures_at <= NOW
         assert row.decision.propensity == pytest.approx(1 / len(row.decision.allowed))
     assert NOW - max(row.decision.matures_at for row in gate.rewarded) < timedelta(days=3)
+    assert "being prepared" in _where(home, BASE, PAGES, own_key(home))
+    assert list(customers.know_customers(home, now=NOW, seed=history.SEED))
 
 
 def test_a_policy_that_fails_the_gate_is_told_and_the_next_start_begins_anew(
@@ -285,6 +288,12 @@ class Demo:
 
 
 @pytest.fixture
+def known(home: Home) -> None:
+    """Nothing is left to prepare behind the shop."""
+    (home.root / REPORT).write_text("from before")
+
+
+@pytest.fixture
 def running(home: Home) -> Iterator[Demo]:
     (home.root / "health").write_text("ok")
     with socket.socket() as one, socket.socket() as two:
@@ -305,6 +314,7 @@ def running(home: Home) -> Iterator[Demo]:
     process.stdout.close()
 
 
+@pytest.mark.usefixtures("known")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_sigterm_and_a_closed_terminal_stop_everything_that_was_started(
     running: Demo, home: Home, number: signal.Signals
@@ -328,7 +338,7 @@ def _endpoint(home: Home) -> None:
     home.ledger().outbox.add(Endpoint("mailer", "https://localhost:9/x", ("email",), NOW), actor="tester")
 
 
-@pytest.mark.usefixtures("_endpoint")
+@pytest.mark.usefixtures("_endpoint", "known")
 def test_a_sender_runs_where_other_systems_are_to_be_told(home: Home, running: Demo) -> None:
     running.is_up()
     commands = [Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in running.started]
@@ -340,12 +350,23 @@ def test_a_sender_runs_where_other_systems_are_to_be_told(home: Home, running: D
     assert not _tells_others(home)
 
 
+@pytest.mark.usefixtures("known")
 def test_a_service_that_dies_ends_the_demo(running: Demo) -> None:
     running.is_up()
     service = next(pid for pid in running.started if "serve" in Path(f"/proc/{pid}/cmdline").read_text().split("\0"))
     os.killpg(service, signal.SIGKILL)
     assert running.process.wait(timeout=20.0) == 1
     assert members(running.started) == set()
+
+
+def test_customers_are_known_behind_the_shop_which_goes_on_whatever_comes_of_it(home: Home, running: Demo) -> None:
+    """Here nobody has bought anything: nothing can be predicted, and that is told."""
+    assert "(being prepared, like her predictions: a line will say when)" in running.is_up()
+    assert "customers.log" in running.said_until("No report, see")
+    assert "Expected" in (home.root / "logs" / "customers.log").read_text()
+    # The loop that looks after the processes has come round again.
+    time.sleep(1.0)
+    assert running.process.poll() is None
 
 
 def test_the_key_is_the_same_at_every_start_until_it_is_revoked(home: Home) -> None:
