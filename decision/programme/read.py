@@ -450,8 +450,12 @@ def _retention(section: Section, programme: Programme) -> Retention:
     needed = max(final + LOOK_BACK_DAYS + 1, programme.guardrails.frequency_days, measured) + 1
     retention = Retention(
         decisions_days=_limit(section, "decisions_days", needed, "windows, learner and frequency cap look back so far"),
-        events_days=_limit(section, "events_days", measured, "attribution and refund window, and those of metrics, must be over"),
-        customers_days=_limit(section, "customers_days", measured, "attribution and refund window, and those of metrics, must be over"),
+        events_days=_limit(
+            section, "events_days", measured, "attribution and refund window, and those of metrics, must be over"
+        ),
+        customers_days=_limit(
+            section, "customers_days", measured, "attribution and refund window, and those of metrics, must be over"
+        ),
         deliveries_days=_limit(section, "deliveries_days", 1, "a message is tried for so long"),
         inbox_days=_limit(section, "inbox_days", 1, "somebody has to look at it"),
         ranked_days=_limit(section, "ranked_days", 3, "rewards are waited for up to two days"),

@@ -20,7 +20,7 @@ from experiments.ab.money import Money, money
 from experiments.ab.multiplicity import adjusted
 from experiments.ab.noninferiority import GuardrailReading, Safety, guarded
 from experiments.ab.plans import Reading, level_now, read
-from experiments.ab.soundness import seen_in_two_arms
+from experiments.ab.soundness import Check, seen_in_two_arms
 from experiments.ab.strata import post_stratified
 from experiments.ab.units import Units
 from experiments.ab.verdicts import verdicts_of
@@ -33,11 +33,21 @@ RANDOMISED = (
 
 
 def analyse(
-    case: Case, units: Units, *, claim: str = RANDOMISED, tell: Callable[[str], None] = lambda _: None
+    case: Case,
+    units: Units,
+    *,
+    claim: str = RANDOMISED,
+    known: tuple[Check, ...] = (),
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Analysis:
-    """Return what can be said of a case. Raises InvalidInput for units that contradict it."""
+    """Return what can be said of a case; `known` are checks that were made elsewhere.
+
+    Raises
+    ------
+    InvalidInput : the units contradict the case.
+    """
     tell("checking soundness")
-    checks = checks_of(case, units)
+    checks = (*known, *checks_of(case, units))
     ids = case.units.cluster or case.units.unit
     if ids:
         units = units.where(~seen_in_two_arms(units.texts[ids], units.arm))
