@@ -225,12 +225,11 @@ def report_customers(
     """
     from experiments.customers.findings import STEPS, findings
     from experiments.customers.page import page_of
+    from experiments.pages import write_page
 
     history = _read(home, file, mapping, lines)
     found = _scored(home, history, as_of, version, ledger=not (file or lines))
     with click.progressbar(length=STEPS, label="drawing", file=sys.stderr) as bar:
         page = page_of(findings(found, history, home.programme(), advance=bar.update), made_at=utc_now())
-    unfinished = out.with_name(out.name + ".part")
-    unfinished.write_text(page, encoding="utf-8")
-    unfinished.replace(out)
+    write_page(out, page)
     click.echo(f"Report of {counted(found.predictions.table.num_rows, 'customer')} in {out}.")
