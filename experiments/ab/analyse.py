@@ -48,9 +48,7 @@ def analyse(
     """
     tell("checking soundness")
     checks = (*known, *checks_of(case, units))
-    ids = case.units.cluster or case.units.unit
-    if ids:
-        units = units.where(~seen_in_two_arms(units.texts[ids], units.arm))
+    units = in_one_arm(case, units)
     results: list[MetricResult] = []
     refusals: list[Refusal] = []
     for metric in case.metrics:
@@ -77,10 +75,16 @@ def analyse(
     )
 
 
+def in_one_arm(case: Case, units: Units) -> Units:
+    """Return the units without those that were seen in two arms."""
+    ids = case.units.cluster or case.units.unit
+    return units.where(~seen_in_two_arms(units.texts[ids], units.arm)) if ids else units
+
+
 def _result(case: Case, columns: MetricColumns, number: int, arm: str) -> MetricResult:
     metric, confidence = columns.metric, Confidence(case.plan.alpha)
-    control, treatment, fixed = _estimate(case, columns, number, confidence)
-    seen = _randomised(columns)
+    control, treatment, fixed = estimate(case, columns, number, confidence)
+    seen = how_many_randomised(columns)
     absolute = read(case.plan, fixed, seen)
     relative, reason = _relative(control, treatment, confidence, metric)
     relative_reading = None if relative is None else read(case.plan, relative, seen)
@@ -98,9 +102,13 @@ def _result(case: Case, columns: MetricColumns, number: int, arm: str) -> Metric
     )
 
 
-def _estimate(
+def estimate(
     case: Case, columns: MetricColumns, number: int, confidence: Confidence
 ) -> tuple[ArmFigure, ArmFigure, Effect]:
+    """Return control's figure, that of the arm with this number, and their difference with the interval of one look.
+
+    Raises `NotEnoughData`.
+    """
     if case.units.strata and columns.metric.kind is not MetricKind.QUANTILE:
         found = post_stratified(
             strata_of(columns, 0),
@@ -117,7 +125,7 @@ def _randomised_units(case: Case, units: Units) -> int:
     return len(set(units.texts[case.units.cluster].tolist())) if case.units.cluster else len(units)
 
 
-def _randomised(columns: MetricColumns) -> int:
+def how_many_randomised(columns: MetricColumns) -> int:
     """Return how many of what was randomised there are in all arms, which is what plans count."""
     return len(columns.arm) if columns.cluster is None else len(set(columns.cluster.tolist()))
 
