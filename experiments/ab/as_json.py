@@ -19,9 +19,19 @@ from experiments.ab.planning_table import Outlooks
 
 def json_of(analysis: Analysis, actions: tuple[ActionEffect, ...] = ()) -> str:
     """Return the analysis, and the comparison of actions where there is one."""
-    found = plain(analysis)
+    return json_text(entries_of(analysis, actions))
+
+
+def entries_of(analysis: Analysis, actions: tuple[ActionEffect, ...] = ()) -> dict[str, Any]:
+    """Return the same as dictionaries, lists, texts and numbers."""
+    found: dict[str, Any] = plain(analysis)
     found["sound"], found["clear"] = analysis.sound, analysis.clear
     found["actions"] = plain(actions)
+    return found
+
+
+def json_text(found: Mapping[str, Any]) -> str:
+    """Return JSON that a person can read, too."""
     return json.dumps(found, indent=2, allow_nan=False)
 
 

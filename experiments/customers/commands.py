@@ -12,6 +12,7 @@ import click
 from decision.errors import InvalidInput, NotFound, counted
 from decision.wiring import Home, utc_now
 from experiments.behaviour.commands import FOLDER, customers, history_of
+from experiments.live.commands import report_programme
 
 if TYPE_CHECKING:
     from experiments.behaviour.models import Models
@@ -194,6 +195,9 @@ def export_segment(home: Home, name: str, out: Path) -> None:
 @click.group()
 def report() -> None:
     """Pages for people: one file each, to open in a browser or to send on."""
+
+
+report.add_command(report_programme)
 
 
 @report.command("customers")

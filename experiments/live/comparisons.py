@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from decision.errors import NotEnoughData
 from decision.ledger.base import Ledger
+from decision.programme.metrics import KNOWN
 from decision.programme.model import Programme
 from decision.records import Group
 from experiments.ab.case import Arms, Case, Metric
@@ -18,6 +18,7 @@ from experiments.ab.case_file import read_case
 from experiments.ab.case_metrics import metric_as_declared
 from experiments.ab.case_source import over_windows, windows_of
 from experiments.ab.ledger_units import GROUP, Measured, measured, table_of
+from experiments.ab.plans import Plan
 from experiments.ab.units import Units, read_units
 
 TEMPLATE = Path(__file__).parents[1] / "ab" / "programme_case.toml"
@@ -79,6 +80,11 @@ def against_usual(customers: Customers) -> tuple[Case, Units]:
     return _compared(customers, Group.BUSINESS_AS_USUAL, "nothing says what the shop's rule would bring")
 
 
+def plan_of_programme() -> Plan:
+    """Return how the programme is read."""
+    return _template().plan
+
+
 def _compared(customers: Customers, control: Group, lacking: str) -> tuple[Case, Units]:
     programme = customers.programme
     shares = {group: share for group, share in programme.shares.items() if share > 0}
@@ -101,14 +107,12 @@ def _compared(customers: Customers, control: Group, lacking: str) -> tuple[Case,
         metrics=over_windows(programme_metrics(programme), customers.windows[0], usual),
         money=None if base.money is None else replace(base.money, currency=programme.currency),
     )
-    counts: Callable[[str], int] = customers.groups.__getitem__
-    empty = [arm for arm in (case.arms.control, *case.arms.treatments) if not counts(arm)]
+    counts = customers.groups
+    empty = [arm for arm in (case.arms.control, *case.arms.treatments) if not counts[arm]]
     if empty:
         raise NotEnoughData(f"Expected measured customers in every group, found none in {' and '.join(empty)} yet.")
     return case, read_units(case, customers.kept)
 
 
 def _template() -> Case:
-    from decision.programme.metrics import KNOWN
-
     return read_case(TEMPLATE, (*COLUMNS, *KNOWN), None, shares={Group.HOLDOUT: 0.5, Group.POLICY: 0.5})
