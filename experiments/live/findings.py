@@ -25,10 +25,17 @@ from experiments.live.forecast import per_day, told_apart_at
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """A comparison of groups: its units, what was found, and when what is open is expected to be told."""
+    """A comparison of groups.
+
+    Parameters
+    ----------
+    rate : how many new customers come into its groups a day.
+    expected : when its gain is expected to be told; None where that is too far.
+    """
 
     units: Units
     analysis: Analysis
+    rate: float
     expected: date | None
 
 
@@ -107,12 +114,13 @@ def _tried(
     except NotEnoughData as error:
         return None, str(error)
     analysis = analyse(case, units, claim=CLAIM, known=checks, tell=tell)
-    return Compared(units, analysis, _expected(analysis, customers, now.date())), ""
+    today = now.date()
+    rate = per_day(customers.found.arrivals, tuple(analysis.counts), today=today)
+    return Compared(units, analysis, rate, _expected(analysis, rate, today)), ""
 
 
-def _expected(analysis: Analysis, customers: Customers, today: date) -> date | None:
+def _expected(analysis: Analysis, rate: float, today: date) -> date | None:
     money = analysis.money.get(Group.POLICY)
     if money is None:
         return None
-    rate = per_day(customers.found.arrivals, tuple(analysis.counts), today=today)
     return told_apart_at(money.net_per_unit, analysis.case.plan, sum(analysis.counts.values()), rate, today=today)

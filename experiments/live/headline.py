@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from decision.errors import counted
 from decision.records import Group
 from experiments.ab.case import Role
@@ -13,20 +11,19 @@ from experiments.ab.noninferiority import Safety
 from experiments.ab.words import listed, spoken
 from experiments.live.findings import Compared, Findings
 
-_BEYOND = "which would take more than three years to tell at today's traffic"
-
 
 def headline_of(found: Findings) -> str:
     """Return what the programme earns beyond doing nothing, or that it isn't known, and from when on it will be."""
     if found.holdout is None:
-        return f"Not yet known: {_lowered(found.no_holdout)} {_waiting(found)}".strip()
+        return f"Not yet known: {_awaited(found, found.no_holdout)}"
     return sentence_of(found.holdout, found, "doing nothing")
 
 
 def usual_line(found: Findings) -> str:
     """Return the same against business as usual; empty where the programme has no such group."""
     if found.usual is None:
-        return f"Against business as usual it is not yet known: {_lowered(found.no_usual)}" if found.no_usual else ""
+        said = f"Against business as usual it is not yet known: {_awaited(found, found.no_usual)}"
+        return said if found.no_usual else ""
     return sentence_of(found.usual, found, "business as usual")
 
 
@@ -43,7 +40,7 @@ def sentence_of(compared: Compared, found: Findings, what: str) -> str:
     if net.low <= 0 <= net.high:
         return (
             f"Not yet known: Encore earns between {_amount(net.low)} and {_amount(net.high)} {currency} more per "
-            f"customer than {what}; {_expected(compared.expected)}."
+            f"customer than {what}; {_expected(compared)}."
         )
     more = "more" if net.estimate > 0 else "less"
     sign = 1 if net.estimate > 0 else -1
@@ -70,26 +67,25 @@ def _harm(compared: Compared) -> str:
     return f" But it does more harm than is tolerated: {listed(harmed)}." if harmed else ""
 
 
-def _expected(day: date | None) -> str:
+def _expected(compared: Compared) -> str:
+    if not compared.rate:
+        return "no new customers come, so that it stays open"
+    day = compared.expected
     if day is None:
-        return f"as it looks now there is little between them, {_BEYOND}"
+        return "if there is as little between them as it looks, today's traffic needs more than three years to tell"
     return f"expected to be known about {day:%-d %B %Y} at today's traffic, if the gain is what it looks like now"
 
 
-def _waiting(found: Findings) -> str:
+def _awaited(found: Findings, reason: str) -> str:
+    """Return why nothing is known, and who is waited for."""
     customers = found.customers.found
     if customers.first_known_at is None:
         return "Encore has not decided for anybody."
-    if customers.first_known_at > found.as_of:
-        return (
-            f"The first of {counted(customers.waiting, 'customer')} will be measured on "
-            f"{customers.first_known_at:%-d %B %Y}."
-        )
-    return f"{counted(customers.waiting, 'customer')} are still waited for." if customers.waiting else ""
-
-
-def _lowered(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
+    if customers.table is None:
+        day = f"{customers.first_known_at:%-d %B %Y}"
+        return f"the first of {counted(customers.waiting, 'customer')} will be measured on {day}."
+    waits = f" {counted(customers.waiting, 'customer')} are waited for." if customers.waiting else ""
+    return f"{reason[:1].lower()}{reason[1:]}{waits}"
 
 
 def _amount(value: float) -> str:
