@@ -24,7 +24,8 @@ def headline_of(analysis: Analysis) -> str:
     if analysis.state is State.UNSOUND:
         return f"This test can't be believed: {listed(failed(analysis))} failed."
     if analysis.state is State.TOO_EARLY:
-        return f"Too early to say how {listed(arms)} compares with {control}."
+        compare = "compares" if len(arms) == 1 else "compare"
+        return f"Too early to say how {listed(arms)} {compare} with {control}."
     return "; ".join(_parts(analysis, control)) + "."
 
 

@@ -77,7 +77,7 @@ def _sections(analysis: Analysis, evidence: Evidence, pictures: Pictures) -> Ite
             yield sections.distribution(one, pictures.distributions[one.metric.name], doubt)
     for key, parts in segments_together(analysis).items():
         if key in pictures.segments:
-            yield sections.segments(parts, pictures.segments[key], doubt)
+            yield sections.segments(parts, pictures.segments[key], alpha=analysis.case.plan.alpha, doubt=doubt)
     yield from _there(details.actions(evidence.actions, currency))
     yield details.plan(analysis)
     yield from _there(details.figures(analysis))

@@ -14,7 +14,7 @@ from experiments.ab.noninferiority import Safety
 from experiments.ab.over_time import Series
 from experiments.ab.plans import PlanKind
 from experiments.ab.soundness import Finding
-from experiments.ab.words import figure, listed, percent, points, signed, spoken, within, within_percent
+from experiments.ab.words import corrected, figure, listed, percent, points, signed, spoken, within, within_percent
 from experiments.pages import Section, Table
 
 MARKS = {Finding.SOUND: "in order", Finding.CAREFUL: "CARE", Finding.UNSOUND: "FAILED"}
@@ -163,14 +163,17 @@ def distribution(found: Distribution, picture: Any, doubt: str = "") -> Section:
     return Section(f"Who has how much {name}", told, figure=picture, note=" ".join(notes), alt=alt, doubt=doubt)
 
 
-def segments(parts: Sequence[Segments], picture: Any, doubt: str = "") -> Section:
+def segments(parts: Sequence[Segments], picture: Any, *, alpha: float, doubt: str = "") -> Section:
     """Return a metric's effects by the segments of a dimension."""
     metric, dimension = spoken(parts[0].metric), spoken(parts[0].effects.dimension)
     told = []
     for one in parts:
-        alike = one.effects.p_value >= 0.05
+        alike = one.adjusted_p_value > alpha
         said = "no sign that it works differently" if alike else "it works differently in some of them"
-        told.append(f"{one.arm}: {said} (all alike: p = {one.effects.p_value:.2g}).")
+        told.append(
+            f"{one.arm}: {said} (all alike: p = {one.effects.p_value:.2g}, "
+            f"{corrected(one.adjusted_p_value)} corrected for all segments that were looked at)."
+        )
     heads = ["segment", "arm", "shrunk", "by itself", "kept of its own"]
     rows = [
         [
