@@ -35,7 +35,7 @@ def page(analysis: Analysis, evidence: Evidence, pictures: Pictures) -> Page:
         numbers=_numbers(analysis),
         sections=tuple(_sections(analysis, evidence, pictures)),
         footer=f"{analysis.case.plan.sentence} {sum(analysis.counts.values()):,} units.",
-        doubt=doubt_of(analysis),
+        doubt="" if analysis.too_early else doubt_of(analysis),
     )
 
 

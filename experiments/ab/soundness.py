@@ -88,9 +88,7 @@ def balance(arms: Sequence[Moments], covariates: Sequence[str]) -> Check:
     """
     name = "pre-period balance"
     if min(one.n for one in arms) < 2:
-        return Check(
-            name, Finding.CAREFUL, "An arm has fewer than two units: nothing to compare before the trial."
-        )
+        return Check(name, Finding.CAREFUL, "An arm has fewer than two units: nothing to compare before the trial.")
     together = _equal_means(arms)
     if together is None:
         return Check(name, Finding.SOUND, "No covariate varies: nothing to compare.")
