@@ -171,11 +171,13 @@ def _segments(case: Case, units: Units, level: float, tell: Callable[[str], None
                 name: columns.where(columns.label == name) for name in names_of_segments(columns.label, MOST_SEGMENTS)
             }
             for number, arm in enumerate(case.arms.treatments, start=1):
-                effects = {name: _segment(part, number, level) for name, part in parts.items()}
-                known = {name: effect for name, effect in effects.items() if effect is not None}
+                each = {name: _segment(part, number, level) for name, part in parts.items()}
+                known = {name: effect for name, effect in each.items() if effect is not None}
                 if len(known) > 1:
-                    found.append(Segments(metric.name, arm, shrunk(dimension, known, level)))
-    return found
+                    effects = shrunk(dimension, known, level)
+                    found.append(Segments(metric.name, arm, effects, effects.p_value))
+    p = adjusted([one.effects.p_value for one in found], case.correction)
+    return [replace(one, adjusted_p_value=value) for one, value in zip(found, p, strict=True)]
 
 
 def _segment(columns: MetricColumns, number: int, alpha: float) -> Effect | None:

@@ -74,11 +74,15 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """A metric's effects by segment of a dimension."""
+    """A metric's effects by segment of a dimension.
+
+    `adjusted_p_value` is that of the test that all are the same, corrected for all dimensions, metrics and arms.
+    """
 
     metric: str
     arm: str
     effects: Heterogeneity
+    adjusted_p_value: float
 
 
 @dataclass(frozen=True, slots=True)

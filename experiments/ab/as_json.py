@@ -16,6 +16,9 @@ from experiments.ab.effect import Effect
 from experiments.ab.ledger_actions import ActionEffect
 from experiments.ab.planning_table import Outlooks
 
+# Of a result; all else of it is what was decided before.
+_FIGURES = ("control", "treatment", "relative", "adjusted_p_value", "guardrail", "posterior")
+
 
 def json_of(analysis: Analysis, actions: tuple[ActionEffect, ...] = ()) -> str:
     """Return the analysis, and the comparison of actions where there is one."""
@@ -23,10 +26,21 @@ def json_of(analysis: Analysis, actions: tuple[ActionEffect, ...] = ()) -> str:
 
 
 def entries_of(analysis: Analysis, actions: tuple[ActionEffect, ...] = ()) -> dict[str, Any]:
-    """Return the same as dictionaries, lists, texts and numbers."""
-    found: dict[str, Any] = plain(analysis)
-    found["sound"], found["clear"] = analysis.sound, analysis.clear
-    found["actions"] = plain(actions)
+    """Return the same as dictionaries and lists.
+
+    A figure that must not be read yet is null, as on every other surface: whoever has seen it has looked.
+    """
+    head = {
+        "state": analysis.state.value,
+        "sound": analysis.sound,
+        "too_early": analysis.too_early,
+        "clear": analysis.clear,
+    }
+    found = {**head, **plain(analysis), "actions": plain(actions)}
+    for result in found["results"]:
+        if result["absolute"]["too_early"]:
+            result["absolute"]["effect"] = None
+            result.update(dict.fromkeys(_FIGURES))
     return found
 
 

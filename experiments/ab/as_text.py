@@ -113,7 +113,10 @@ def _segments(analysis: Analysis) -> Iterator[str]:
     for one in analysis.segments:
         yield ""
         found = one.effects
-        yield (f"{one.metric}, {one.arm}, by {found.dimension}, shrunk (all alike: p = {found.p_value:.2g})")
+        yield (
+            f"{one.metric}, {one.arm}, by {found.dimension}, shrunk (all alike: p = {found.p_value:.2g}, "
+            f"{corrected(one.adjusted_p_value)} corrected)"
+        )
         for part in found.segments:
             shown = f"{signed(part.estimate)} [{signed(part.low)}, {signed(part.high)}]"
             yield f"  {part.segment:24} {shown:34} own {signed(part.own.estimate)}"

@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from decision.errors import NotEnoughData
 from decision.wiring import Home, utc_now
 
 if TYPE_CHECKING:
     from experiments.ab.analysis import Analysis
-    from experiments.ab.case import Case
     from experiments.ab.evidence import Evidence
-    from experiments.ab.units import Units
 
 _CASE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(dir_okay=False, path_type=Path)
@@ -57,69 +54,64 @@ def plan(ctx: click.Context, case_path: Path, history: Path | None, as_json: boo
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @click.option("--report", "page", type=_OUT, help="Write a page with plots (.html) that holds all it shows.")
 @click.option("--log", is_flag=True, help="Keep figures, page and plots as a run of MLflow.")
+@click.option("--publish", is_flag=True, help="Let the service answer with it: GET /v1/experiments/ID.")
+@click.option("--id", "name", metavar="ID", help="The id it is published under.  [default: the name of the case]")
 @click.pass_context
 def analyse(
-    ctx: click.Context, case_path: Path | None, *, file: Path | None, as_json: bool, page: Path | None, log: bool
+    ctx: click.Context,
+    case_path: Path | None,
+    *,
+    file: Path | None,
+    as_json: bool,
+    page: Path | None,
+    log: bool,
+    publish: bool,
+    name: str | None,
 ) -> None:
     """Say what a test found: soundness first, then effects as the plan lets them be read, and money.
 
     CASE is a TOML file that says what is compared and how it is read. Without one, this programme is compared with its
-    holdout, valid at any look.
+    holdout, valid at any look, by the metrics of programme.toml.
 
     \b
-    encore ab analyse case.toml --report spring.html --log
+    encore ab analyse case.toml --report spring.html --log --publish
 
     \b
     Exit code: 0 sound, and to be read; 1 not sound, too early or not enough data; 2 an error.
     """
-    from experiments.ab.analyse import RANDOMISED, analyse
-    from experiments.ab.as_json import json_of
+    from experiments.ab.as_json import json_text
     from experiments.ab.as_text import lines_of, lines_of_actions
-    from experiments.ab.case_file import read_tables
+    from experiments.ab.asked import analysed_case, analysed_programme
     from experiments.ab.evidence import evidence_of
-    from experiments.ab.ledger_actions import action_effects
-    from experiments.ab.ledger_units import CLAIM
+    from experiments.ab.published import whole
 
-    try:
-        case, units = _opened(ctx.obj, case_path or _TEMPLATE, file)
-    except NotEnoughData as error:
-        click.echo(str(error))
-        ctx.exit(1)
-    ours = case.file is None
-    found = analyse(case, units, claim=CLAIM if ours else RANDOMISED, tell=_tell)
-    actions = action_effects(ctx.obj.ledger().rewarded(), case.plan, case.correction) if ours else ()
-    currency = ctx.obj.programme().currency if actions else ""
-    lines = [*lines_of(found), *(lines_of_actions(actions, currency) if actions else ())]
-    as_text = json_of(found, actions) if as_json else "\n".join(lines)
-    click.echo(as_text)
-    if page is not None or log:
+    home: Home = ctx.obj
+    if case_path is None and file is None:
+        asked = analysed_programme(home, name, now=utc_now(), tell=_tell)
+    else:
+        asked = analysed_case(home, case_path or _TEMPLATE, file, name, now=utc_now(), tell=_tell)
+    found, actions = asked.analysis, asked.actions
+    lines = [asked.head.verdict] if asked.is_programme or found is None else []
+    if found is not None:
+        currency = home.programme().currency if actions else ""
+        lines += [*lines_of(found), *(lines_of_actions(actions, currency) if actions else ())]
+    entries = whole(asked.head, found, actions)
+    click.echo(json_text(entries) if as_json else "\n".join(lines))
+    if publish:
+        home.results.publish(asked.head, entries)
+        click.echo(f"Published as {asked.head.id}, see GET /v1/experiments/{asked.head.id}.", err=True)
+    if found is not None and asked.units is not None and (page is not None or log):
         evidence = evidence_of(
             found,
-            units,
+            asked.units,
             actions=actions,
-            case_text=read_tables(case_path or _TEMPLATE)[0],
-            known_after_days=_known_after(ctx.obj, case) if ours else 0.0,
+            case_text=asked.text,
+            known_after_days=asked.known_after_days,
             tell=_tell,
         )
-        _keep(ctx.obj, found, evidence, lines, page=page, log=log)
-    if not found.clear:
+        _keep(home, found, evidence, lines, page=page, log=log)
+    if found is None or not found.clear:
         ctx.exit(1)
-
-
-def _opened(home: Home, case_path: Path, file: Path | None) -> tuple[Case, Units]:
-    from experiments.ab.case_source import case_of_file, case_of_ledger, source_of
-
-    named = file or source_of(case_path)
-    if named is not None:
-        return case_of_file(case_path, named)
-    return case_of_ledger(case_path, home.ledger(), home.programme(), now=utc_now())
-
-
-def _known_after(home: Home, case: Case) -> float:
-    """Return how many days after her first decision a customer of the ledger counts."""
-    programme = home.programme()
-    windows = [metric.window_days for metric in case.metrics if metric.window_days]
-    return max(windows, default=float(programme.attribution_window_days)) + programme.refund_window_days
 
 
 def _keep(home: Home, found: Analysis, evidence: Evidence, lines: list[str], *, page: Path | None, log: bool) -> None:

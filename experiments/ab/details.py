@@ -22,10 +22,8 @@ _PLANS = {
 def plan(analysis: Analysis) -> Section:
     """Return which plan it was, named before looking, and why its comparison is causal."""
     case = analysis.case
-    said = [f"{_PLANS[case.plan.kind]} {case.plan.sentence}"]
-    said += dict.fromkeys(one.absolute.sentence for one in analysis.results if one.absolute.sentence != said[0])
-    said = [said[0], *(text for text in said[1:] if text != case.plan.sentence)]
-    said.append(analysis.claim)
+    read = dict.fromkeys(one.absolute.sentence for one in analysis.results) or [case.plan.sentence]
+    said = [_PLANS[case.plan.kind], *read, analysis.claim]
     if analysis.left_out:
         left = ", ".join(f"{count:,} rows of {name!r}" for name, count in analysis.left_out.items())
         said.append(f"Left out: {left}.")

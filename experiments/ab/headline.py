@@ -13,7 +13,7 @@ _SAID = {
     Outcome.HARMFUL: ("does harm beyond what was tolerated", "do harm beyond what was tolerated"),
     Outcome.BETTER: ("is better than {control}", "are better than {control}"),
     Outcome.WORSE: ("is worse than {control}", "are worse than {control}"),
-    Outcome.UNDECIDED: ("can't be told from {control} yet", "can't be told from {control} yet"),
+    Outcome.UNDECIDED: ("can't be told from {control}", "can't be told from {control}"),
     Outcome.NOT_ENOUGH_DATA: ("has too little data to be judged", "have too little data to be judged"),
 }
 
@@ -24,7 +24,8 @@ def headline_of(analysis: Analysis) -> str:
     if analysis.state is State.UNSOUND:
         return f"This test can't be believed: {listed(failed(analysis))} failed."
     if analysis.state is State.TOO_EARLY:
-        return f"Too early to say how {listed(arms)} compares with {control}."
+        compare = "compares" if len(arms) == 1 else "compare"
+        return f"Too early to say how {listed(arms)} {compare} with {control}."
     return "; ".join(_parts(analysis, control)) + "."
 
 

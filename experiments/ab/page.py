@@ -35,7 +35,7 @@ def page(analysis: Analysis, evidence: Evidence, pictures: Pictures) -> Page:
         numbers=_numbers(analysis),
         sections=tuple(_sections(analysis, evidence, pictures)),
         footer=f"{analysis.case.plan.sentence} {sum(analysis.counts.values()):,} units.",
-        doubt=doubt_of(analysis),
+        doubt="" if analysis.too_early else doubt_of(analysis),
     )
 
 
@@ -77,7 +77,7 @@ def _sections(analysis: Analysis, evidence: Evidence, pictures: Pictures) -> Ite
             yield sections.distribution(one, pictures.distributions[one.metric.name], doubt)
     for key, parts in segments_together(analysis).items():
         if key in pictures.segments:
-            yield sections.segments(parts, pictures.segments[key], doubt)
+            yield sections.segments(parts, pictures.segments[key], alpha=analysis.case.plan.alpha, doubt=doubt)
     yield from _there(details.actions(evidence.actions, currency))
     yield details.plan(analysis)
     yield from _there(details.figures(analysis))

@@ -28,7 +28,7 @@ def id_of(name: str, asked: str | None) -> str:
     ------
     InvalidInput : it is the programme's own, whose place no other analysis may take.
     """
-    found = asked or re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_LONGEST].strip("-")
+    found = asked if asked is not None else re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_LONGEST].strip("-")
     if found.startswith(PROGRAMME):
         raise InvalidInput(
             f"Expected an id that does not begin with {PROGRAMME!r}, which is this programme's own, found {found!r}.",
@@ -62,5 +62,6 @@ def state_of(analysis: Analysis) -> State:
 def whole(head: AnalysisHead, analysis: Analysis | None, actions: tuple[ActionEffect, ...] = ()) -> Mapping[str, Any]:
     """Return all of it as JSON has it; without an analysis, that there is none."""
     found: dict[str, Any] = {} if analysis is None else entries_of(analysis, actions)
-    # In the same order as a server answers: what it is comes first.
-    return {**msgspec.to_builtins(head), **found}
+    short = msgspec.to_builtins(head)
+    # What it is comes first, and its state is the one of the list.
+    return {**short, **found, **short}

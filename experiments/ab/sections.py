@@ -14,10 +14,10 @@ from experiments.ab.noninferiority import Safety
 from experiments.ab.over_time import Series
 from experiments.ab.plans import PlanKind
 from experiments.ab.soundness import Finding
-from experiments.ab.words import figure, listed, percent, points, signed, spoken, within, within_percent
+from experiments.ab.words import corrected, figure, listed, percent, points, signed, spoken, within, within_percent
 from experiments.pages import Section, Table
 
-MARKS = {Finding.SOUND: "in order", Finding.CAREFUL: "CARE", Finding.UNSOUND: "FAILED"}
+MARKS = {Finding.SOUND: "ok", Finding.CAREFUL: "CARE", Finding.UNSOUND: "FAILED"}
 _SAFETY = {
     Safety.SAFE: "SAFE: whatever it does, it is less than what is tolerated.",
     Safety.HARMED: "HARMED: it does more harm than is tolerated.",
@@ -44,8 +44,8 @@ def effects(analysis: Analysis, picture: Any | None) -> Section:
         "What changed",
         told,
         figure=picture,
-        note=f"Bars are {level:g} % intervals: the truth lies outside in {100 - level:g} of 100 tests. Filled: told "
-        "from no effect. Dashed: where a guardrail metric's tolerance ends, harm is beyond.",
+        note=f"Bars are {level:g} % intervals: the truth lies outside in at most {100 - level:g} of 100 tests. "
+        "Filled: told from no effect. Dashed: where a guardrail metric's tolerance ends, harm is beyond.",
         alt="Effects with intervals. " + " ".join(told),
         doubt=doubt_of(analysis),
     )
@@ -96,12 +96,12 @@ def soundness(analysis: Analysis) -> Section:
     order = list(MARKS)[::-1]
     checks = sorted(analysis.checks, key=lambda check: order.index(check.finding))
     rows = [
-        [check.name, MARKS[check.finding], check.sentence, "" if check.p_value is None else f"{check.p_value:.2g}"]
+        [check.name, MARKS[check.finding], "" if check.p_value is None else f"{check.p_value:.2g}", check.sentence]
         for check in checks
     ]
     bad = [check for check in checks if check.finding is Finding.UNSOUND]
     said = f"{len(bad)} of {len(checks)} checks failed." if bad else f"None of {len(checks)} checks failed."
-    return Section("Was the test sound?", [said], table=Table(["check", "", "what was found", "p"], rows, texts=True))
+    return Section("Was the test sound?", [said], table=Table(["check", "", "p", "what was found"], rows, texts=True))
 
 
 def money(found: Mapping[str, Money], currency: str, doubt: str = "") -> Section | None:
@@ -163,14 +163,17 @@ def distribution(found: Distribution, picture: Any, doubt: str = "") -> Section:
     return Section(f"Who has how much {name}", told, figure=picture, note=" ".join(notes), alt=alt, doubt=doubt)
 
 
-def segments(parts: Sequence[Segments], picture: Any, doubt: str = "") -> Section:
+def segments(parts: Sequence[Segments], picture: Any, *, alpha: float, doubt: str = "") -> Section:
     """Return a metric's effects by the segments of a dimension."""
     metric, dimension = spoken(parts[0].metric), spoken(parts[0].effects.dimension)
     told = []
     for one in parts:
-        alike = one.effects.p_value >= 0.05
+        alike = one.adjusted_p_value > alpha
         said = "no sign that it works differently" if alike else "it works differently in some of them"
-        told.append(f"{one.arm}: {said} (all alike: p = {one.effects.p_value:.2g}).")
+        told.append(
+            f"{one.arm}: {said} (all alike: p = {one.effects.p_value:.2g}, "
+            f"{corrected(one.adjusted_p_value)} corrected for all segments that were looked at)."
+        )
     heads = ["segment", "arm", "shrunk", "by itself", "kept of its own"]
     rows = [
         [

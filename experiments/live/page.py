@@ -131,7 +131,7 @@ def _measured(found: Findings, compared: Compared, tell: Callable[[str], None]) 
     yield sections.effects(analysis, pictures.forest)
     for key, parts in segments_together(analysis).items():
         if key in pictures.segments:
-            yield sections.segments(parts, pictures.segments[key], doubt)
+            yield sections.segments(parts, pictures.segments[key], alpha=analysis.case.plan.alpha, doubt=doubt)
     yield from _there(details.actions(found.actions, currency))
 
 

@@ -14,9 +14,9 @@ from experiments.live.headline import headline_of, usual_line
 USUAL = f"{PROGRAMME}-against-business-as-usual"
 
 
-def entries_of_programme(found: Findings) -> Mapping[str, Any]:
-    """Return the comparison with the holdout as JSON has it, with its id, state and sentence."""
-    return _whole(found, found.holdout, PROGRAMME, headline_of(found))[1]
+def head_of_programme(found: Findings) -> AnalysisHead:
+    """Return what the list says of the comparison with the holdout."""
+    return _whole(found, found.holdout, PROGRAMME, headline_of(found))[0]
 
 
 def publish(found: Findings, results: Results) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of texts under heads; the first column names the row. `texts` : its columns hold sentences, not numbers."""
+    """Rows of texts under heads; the first column names the row. `texts` : its last column holds sentences."""
 
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]

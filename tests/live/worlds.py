@@ -26,7 +26,7 @@ MARGIN, BASKET, REFUNDED, DISCOUNT = 0.4, 50.0, 0.1, 0.1
 
 @dataclass(frozen=True)
 class World:
-    """`customers` come over `days`, until now; `control` and `offer` are the odds that they buy again, half with the coupon.
+    """`customers` come over `days`, until now; `control` and `offer` are the odds of an order, half with the coupon.
 
     The policy makes the offer with probability `treated`. `told` is the share of the policy's first orders whose events
     come in.
