@@ -26,6 +26,7 @@ class Asked:
     """An analysis with its head; without enough data to open it there is the head alone.
 
     `known_after_days` is how long after her first decision a customer of the ledger counts; `text` is the case file.
+    `is_programme` : the head says it in money.
     """
 
     head: AnalysisHead
@@ -34,11 +35,7 @@ class Asked:
     actions: tuple[ActionEffect, ...] = ()
     text: str = ""
     known_after_days: float = 0.0
-
-    @property
-    def is_programme(self) -> bool:
-        """Return whether it is the programme itself, whose head says it in money."""
-        return self.head.id == PROGRAMME
+    is_programme: bool = False
 
 
 def analysed_programme(home: Home, name: str | None, *, now: datetime, tell: Callable[[str], None]) -> Asked:
@@ -51,7 +48,7 @@ def analysed_programme(home: Home, name: str | None, *, now: datetime, tell: Cal
         raise InvalidInput(f"Expected the id {PROGRAMME!r} for the programme's own analysis, found {name!r}.")
     found = findings(home.ledger(), home.programme(), now=now, tell=tell)
     if found.holdout is None:
-        return Asked(head_of_programme(found))
+        return Asked(head_of_programme(found), is_programme=True)
     return Asked(
         head_of_programme(found),
         found.holdout.analysis,
@@ -59,6 +56,7 @@ def analysed_programme(home: Home, name: str | None, *, now: datetime, tell: Cal
         found.actions,
         "" if found.programme.metrics else TEMPLATE.read_text(encoding="utf-8"),
         found.known_after_days,
+        is_programme=True,
     )
 
 
@@ -77,11 +75,11 @@ def analysed_case(
             else case_of_ledger(path, home.ledger(), home.programme(), now=now)
         )
     except NotEnoughData as error:
-        return Asked(AnalysisHead(id_of(title, name), title, "", "not_enough_data", str(error), now))
+        return Asked(AnalysisHead(name or id_of(title), title, "", "not_enough_data", str(error), now))
     ours = case.file is None
     analysis = analyse(case, units, claim=CLAIM if ours else RANDOMISED, tell=tell)
     actions = action_effects(home.ledger().rewarded(), case.plan, case.correction) if ours else ()
-    head = head_of(analysis, id_of(title, name), as_of=now)
+    head = head_of(analysis, name or id_of(title), as_of=now)
     return Asked(head, analysis, units, actions, text, _known_after(home, case) if ours else 0.0)
 
 

@@ -83,7 +83,7 @@ def analyse(
     from experiments.ab.as_text import lines_of, lines_of_actions
     from experiments.ab.asked import analysed_case, analysed_programme
     from experiments.ab.evidence import evidence_of
-    from experiments.ab.published import whole
+    from experiments.ab.published import require_free, whole
 
     home: Home = ctx.obj
     if case_path is None and file is None:
@@ -98,6 +98,8 @@ def analyse(
     entries = whole(asked.head, found, actions)
     click.echo(json_text(entries) if as_json else "\n".join(lines))
     if publish:
+        if not asked.is_programme:
+            require_free(asked.head.id)
         home.results.publish(asked.head, entries)
         click.echo(f"Published as {asked.head.id}, see GET /v1/experiments/{asked.head.id}.", err=True)
     if found is not None and asked.units is not None and (page is not None or log):

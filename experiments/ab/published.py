@@ -21,20 +21,19 @@ from experiments.ab.plans import PlanKind
 _LONGEST = 64
 
 
-def id_of(name: str, asked: str | None) -> str:
-    """Return the id of a case: as asked, else its name in letters that an id may have.
+def id_of(name: str) -> str:
+    """Return a name in the letters that an id may have."""
+    found = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return found[:_LONGEST].strip("-") or "analysis"
 
-    Raises
-    ------
-    InvalidInput : it is the programme's own, whose place no other analysis may take.
-    """
-    found = asked if asked is not None else re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_LONGEST].strip("-")
-    if found.startswith(PROGRAMME):
+
+def require_free(name: str) -> None:
+    """Raise `InvalidInput` for the ids of the programme itself, whose place no case may take."""
+    if name.startswith(PROGRAMME):
         raise InvalidInput(
-            f"Expected an id that does not begin with {PROGRAMME!r}, which is this programme's own, found {found!r}.",
+            f"Expected an id that does not begin with {PROGRAMME!r}, which is this programme's own, found {name!r}.",
             hint="Name another with --id.",
         )
-    return found
 
 
 def head_of(analysis: Analysis, name: str, *, as_of: datetime, verdict: str = "") -> AnalysisHead:

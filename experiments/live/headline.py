@@ -39,8 +39,8 @@ def sentence_of(compared: Compared, found: Findings, what: str) -> str:
     net = money.net_per_unit
     if net.low <= 0 <= net.high:
         return (
-            f"Not yet known: Encore earns between {_amount(-net.low)} {currency} less and {_amount(net.high)} {currency} "
-            f"more per customer than {what}; {_expected(compared)}."
+            f"Not yet known: Encore earns between {_amount(-net.low)} {currency} less and {_amount(net.high)} "
+            f"{currency} more per customer than {what}; {_expected(compared)}."
         )
     more = "more" if net.estimate > 0 else "less"
     sign = 1 if net.estimate > 0 else -1
