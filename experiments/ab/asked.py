@@ -26,7 +26,7 @@ class Asked:
     """An analysis with its head; without enough data to open it there is the head alone.
 
     `known_after_days` is how long after her first decision a customer of the ledger counts; `text` is the case file.
-    `is_programme` : the head says it in money.
+    `is_programme` : the head says it in money; `why_not` is what keeps it from being analysed.
     """
 
     head: AnalysisHead
@@ -36,6 +36,7 @@ class Asked:
     text: str = ""
     known_after_days: float = 0.0
     is_programme: bool = False
+    why_not: str = ""
 
 
 def analysed_programme(home: Home, name: str | None, *, now: datetime, tell: Callable[[str], None]) -> Asked:
@@ -48,7 +49,7 @@ def analysed_programme(home: Home, name: str | None, *, now: datetime, tell: Cal
         raise InvalidInput(f"Expected the id {PROGRAMME!r} for the programme's own analysis, found {name!r}.")
     found = findings(home.ledger(), home.programme(), now=now, tell=tell)
     if found.holdout is None:
-        return Asked(head_of_programme(found), is_programme=True)
+        return Asked(head_of_programme(found), why_not=found.no_holdout, is_programme=True)
     return Asked(
         head_of_programme(found),
         found.holdout.analysis,

@@ -92,6 +92,7 @@ def analyse(
         asked = analysed_case(home, case_path or _TEMPLATE, file, name, now=utc_now(), tell=_tell)
     found, actions = asked.analysis, asked.actions
     lines = [asked.head.verdict] if asked.is_programme or found is None else []
+    lines += [asked.why_not] if asked.why_not else []
     if found is not None:
         currency = home.programme().currency if actions else ""
         lines += [*lines_of(found), *(lines_of_actions(actions, currency) if actions else ())]
