@@ -26,6 +26,8 @@ from decision.locks import FileLock
 from decision.policies.hashed import RankModel
 from decision.programme.model import Programme
 from decision.programme.read import load_programme
+from decision.results import FOLDER as RESULTS
+from decision.results import Results
 from decision.serving import Champion, Serving, champion_from
 from decision.stages.keys import Keyring
 
@@ -61,6 +63,11 @@ class Home:
     def recommendations(self) -> NeighbourStore:
         """Return the store of what is recommended from."""
         return NeighbourStore(self.root / FOLDER)
+
+    @property
+    def results(self) -> Results:
+        """Return the published analyses."""
+        return Results(self.root / RESULTS)
 
     def programme(self) -> Programme:
         """Read the programme. Raises `NotFound` or `InvalidProgramme`."""

@@ -62,9 +62,15 @@ def connect() -> Any:
 
 @contextmanager
 def run(programme: Programme, name: str, *, parameters: Mapping[str, object], tags: Mapping[str, str]) -> Iterator[Any]:
-    """Open a run; what is logged inside belongs to it. Yields the mlflow module."""
+    """Open a run of a programme; what is logged inside belongs to it. Yields the mlflow module."""
+    with run_in(model_name(programme), name, parameters=parameters, tags=tags) as mlflow:
+        yield mlflow
+
+
+@contextmanager
+def run_in(experiment: str, name: str, *, parameters: Mapping[str, object], tags: Mapping[str, str]) -> Iterator[Any]:
+    """Open a run in an experiment, which is created at first. Yields the mlflow module."""
     mlflow = connect()
-    experiment = model_name(programme)
     if mlflow.get_experiment_by_name(experiment) is None:
         artifacts = (database().parent / "artifacts").as_uri() if tracking_uri().startswith("sqlite:") else None
         # So that the pages open on training runs, not on traces of language models.

@@ -11,7 +11,19 @@ from typing import Any
 from flask import Flask, request
 
 from decision import server
-from decision.api import auth, customers, decisions, events, health, metrics, openapi, people, policy, problem
+from decision.api import (
+    auth,
+    customers,
+    decisions,
+    events,
+    experiments,
+    health,
+    metrics,
+    openapi,
+    people,
+    policy,
+    problem,
+)
 from decision.api.compat import ofrep, personalizer, segment, webhooks
 from decision.api.gate import Gate
 from decision.api.straight import Straight
@@ -39,7 +51,20 @@ def create_app(shop: Shop, counted: Metrics | None = None, form: logs.Form | Non
     problem.register(app)
     app.before_request(_note_route)
     auth.guard(app, shop)
-    for room in (decisions, events, people, customers, policy, segment, ofrep, personalizer, webhooks, health, openapi):
+    for room in (
+        decisions,
+        events,
+        people,
+        customers,
+        experiments,
+        policy,
+        segment,
+        ofrep,
+        personalizer,
+        webhooks,
+        health,
+        openapi,
+    ):
         app.register_blueprint(room.blueprint(shop))
     counted = counted or Metrics()
     shop.on_fault = counted.survived

@@ -17,17 +17,20 @@ from decision.api.compat.personalizer import RankAnswer, RankQuestion, RewardVal
 from decision.api.compat.segment import SegmentBatch, SegmentReceipt
 from decision.api.compat.segment_reading import SegmentMessage
 from decision.api.events import EventBatch
+from decision.api.experiments import ExperimentsAnswer
 from decision.api.people import MOST, NDJSON, CustomerAnswer, MembersAnswer
 from decision.api.problem import answer
 from decision.api.schemas import DecisionAnswer, DecisionQuestion, DecisionRecord, EventReceipt, PolicyAnswer, Problem
 from decision.api.webhook import DECISION_MADE, TEST, Message
 from decision.event import Event
 from decision.flow.receive import DeliveryReceipt
+from decision.results import AnalysisResult
 from decision.segments import Run
 from decision.stages.keys import Role
 from decision.wiring import Shop
 
 _COMPONENTS = (
+    AnalysisResult,
     DecisionQuestion,
     DecisionAnswer,
     DecisionRecord,
@@ -35,6 +38,7 @@ _COMPONENTS = (
     Event,
     EventBatch,
     EventReceipt,
+    ExperimentsAnswer,
     MembersAnswer,
     OfrepEvaluation,
     OfrepEvaluations,
@@ -142,6 +146,10 @@ def document() -> dict[str, Any]:
                 "get": _get("Segments: their size, what they mean, who moved", "getSegments", "Run", (404, 503))
             },
             "/v1/segments/{name}/customers": {"get": _members()},
+            "/v1/experiments": {
+                "get": _get("What A/B analyses found, in short", "getExperiments", "ExperimentsAnswer", (503,))
+            },
+            "/v1/experiments/{experiment_id}": {"get": _experiment()},
             "/v1/policy": {"get": _get("What serves now", "getPolicy", "PolicyAnswer")},
             "/v1/batch": {"post": _segment("postBatch", "SegmentBatch", {"batch": [{"type": "track"} | _CALL]})},
             "/v1/track": {"post": _segment("postTrack", "SegmentMessage", _CALL)},
@@ -227,6 +235,13 @@ def _members() -> dict[str, Any]:
     found["parameters"] = [
         {"name": name, "in": place, "required": place == "path", "schema": schema} for name, place, schema in asked
     ]
+    return found
+
+
+def _experiment() -> dict[str, Any]:
+    found = _get("An analysis, as encore ab analyse --json prints it", "getExperiment", "AnalysisResult", (404, 503))
+    found["description"] = "The id programme is Encore itself, against its holdout."
+    found["parameters"] = [{"name": "experiment_id", "in": "path", "required": True, "schema": {"type": "string"}}]
     return found
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from decision.errors import UnknownName
 from decision.money import MICROS
+from decision.programme.metrics import DeclaredMetric
 from decision.records import CONTROL_ACTION, Action, FloatArray, Group
 
 TRIGGERS = ("purchase", "return")
@@ -278,6 +279,8 @@ class Programme:
     guests: str = "aside"
     # The values of customers' profiles that decisions see, with their kinds: number or category.
     profile: Mapping[str, str] = field(default_factory=dict)
+    # What the programme is measured by; empty for what it is measured by usually.
+    metrics: tuple[DeclaredMetric, ...] = ()
 
     def action(self, action_id: str) -> Action:
         """Return the action with this id. Raises `UnknownName` when the programme has none."""

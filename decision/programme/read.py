@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import shlex
 import tomllib
@@ -15,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from decision.errors import InvalidProgramme, NotFound
 from decision.money import CURRENCIES
+from decision.programme.metrics import DeclaredMetric, declared_metrics
 from decision.programme.model import (
     AGGREGATIONS,
     BURDENS,
@@ -156,6 +158,7 @@ def _programme(root: Section, *, digest: str) -> Programme:
         actions=actions,
         digest=digest,
         ranking=_ranking(root.sub("personalizer")),
+        metrics=_metrics(root),
     )
     programme = replace(programme, retention=_retention(root.sub("retention"), programme))
     head.finish()
@@ -391,6 +394,13 @@ def _guardrail_metrics(section: Section) -> tuple[GuardrailRule, ...]:
     return tuple(found)
 
 
+def _metrics(root: Section) -> tuple[DeclaredMetric, ...]:
+    metrics = declared_metrics(root.subs("metrics"))
+    if metrics and not any(metric.role == "primary" for metric in metrics):
+        root.wrong_as_a_whole("metrics", 'expected a metric with role = "primary", found none')
+    return metrics
+
+
 def _profile(section: Section, channels: tuple[str, ...], features: Mapping[str, Feature]) -> dict[str, str]:
     """Return the values of customers' profiles that decisions see, with their kinds."""
     if not section.has("values"):
@@ -435,12 +445,17 @@ def _ranking(section: Section) -> RankSettings:
 
 def _retention(section: Section, programme: Programme) -> Retention:
     final = programme.attribution_window_days + programme.refund_window_days
+    measured = max([final, *(math.ceil(m.window_days) + programme.refund_window_days for m in programme.metrics)]) + 1
     # The learner asks of decisions whose rewards are final how long customers take; the day that is not full yet stays.
-    needed = max(final + LOOK_BACK_DAYS + 1, programme.guardrails.frequency_days) + 1
+    needed = max(final + LOOK_BACK_DAYS + 1, programme.guardrails.frequency_days, measured) + 1
     retention = Retention(
         decisions_days=_limit(section, "decisions_days", needed, "windows, learner and frequency cap look back so far"),
-        events_days=_limit(section, "events_days", final + 1, "attribution and refund window must be over"),
-        customers_days=_limit(section, "customers_days", final + 1, "attribution and refund window must be over"),
+        events_days=_limit(
+            section, "events_days", measured, "attribution and refund window, and those of metrics, must be over"
+        ),
+        customers_days=_limit(
+            section, "customers_days", measured, "attribution and refund window, and those of metrics, must be over"
+        ),
         deliveries_days=_limit(section, "deliveries_days", 1, "a message is tried for so long"),
         inbox_days=_limit(section, "inbox_days", 1, "somebody has to look at it"),
         ranked_days=_limit(section, "ranked_days", 3, "rewards are waited for up to two days"),

@@ -20,7 +20,7 @@ from experiments.ab.money import Money, money
 from experiments.ab.multiplicity import adjusted
 from experiments.ab.noninferiority import GuardrailReading, Safety, guarded
 from experiments.ab.plans import Reading, level_now, read
-from experiments.ab.soundness import seen_in_two_arms
+from experiments.ab.soundness import Check, seen_in_two_arms
 from experiments.ab.strata import post_stratified
 from experiments.ab.units import Units
 from experiments.ab.verdicts import verdicts_of
@@ -33,14 +33,22 @@ RANDOMISED = (
 
 
 def analyse(
-    case: Case, units: Units, *, claim: str = RANDOMISED, tell: Callable[[str], None] = lambda _: None
+    case: Case,
+    units: Units,
+    *,
+    claim: str = RANDOMISED,
+    known: tuple[Check, ...] = (),
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Analysis:
-    """Return what can be said of a case. Raises InvalidInput for units that contradict it."""
+    """Return what can be said of a case; `known` are checks that were made elsewhere.
+
+    Raises
+    ------
+    InvalidInput : the units contradict the case.
+    """
     tell("checking soundness")
-    checks = checks_of(case, units)
-    ids = case.units.cluster or case.units.unit
-    if ids:
-        units = units.where(~seen_in_two_arms(units.texts[ids], units.arm))
+    checks = (*known, *checks_of(case, units))
+    units = in_one_arm(case, units)
     results: list[MetricResult] = []
     refusals: list[Refusal] = []
     for metric in case.metrics:
@@ -67,10 +75,16 @@ def analyse(
     )
 
 
+def in_one_arm(case: Case, units: Units) -> Units:
+    """Return the units without those that were seen in two arms."""
+    ids = case.units.cluster or case.units.unit
+    return units.where(~seen_in_two_arms(units.texts[ids], units.arm)) if ids else units
+
+
 def _result(case: Case, columns: MetricColumns, number: int, arm: str) -> MetricResult:
     metric, confidence = columns.metric, Confidence(case.plan.alpha)
-    control, treatment, fixed = _estimate(case, columns, number, confidence)
-    seen = _randomised(columns)
+    control, treatment, fixed = estimate(case, columns, number, confidence)
+    seen = how_many_randomised(columns)
     absolute = read(case.plan, fixed, seen)
     relative, reason = _relative(control, treatment, confidence, metric)
     relative_reading = None if relative is None else read(case.plan, relative, seen)
@@ -88,9 +102,13 @@ def _result(case: Case, columns: MetricColumns, number: int, arm: str) -> Metric
     )
 
 
-def _estimate(
+def estimate(
     case: Case, columns: MetricColumns, number: int, confidence: Confidence
 ) -> tuple[ArmFigure, ArmFigure, Effect]:
+    """Return control's figure, that of the arm with this number, and their difference with the interval of one look.
+
+    Raises `NotEnoughData`.
+    """
     if case.units.strata and columns.metric.kind is not MetricKind.QUANTILE:
         found = post_stratified(
             strata_of(columns, 0),
@@ -107,7 +125,7 @@ def _randomised_units(case: Case, units: Units) -> int:
     return len(set(units.texts[case.units.cluster].tolist())) if case.units.cluster else len(units)
 
 
-def _randomised(columns: MetricColumns) -> int:
+def how_many_randomised(columns: MetricColumns) -> int:
     """Return how many of what was randomised there are in all arms, which is what plans count."""
     return len(columns.arm) if columns.cluster is None else len(set(columns.cluster.tolist()))
 
@@ -153,11 +171,13 @@ def _segments(case: Case, units: Units, level: float, tell: Callable[[str], None
                 name: columns.where(columns.label == name) for name in names_of_segments(columns.label, MOST_SEGMENTS)
             }
             for number, arm in enumerate(case.arms.treatments, start=1):
-                effects = {name: _segment(part, number, level) for name, part in parts.items()}
-                known = {name: effect for name, effect in effects.items() if effect is not None}
+                each = {name: _segment(part, number, level) for name, part in parts.items()}
+                known = {name: effect for name, effect in each.items() if effect is not None}
                 if len(known) > 1:
-                    found.append(Segments(metric.name, arm, shrunk(dimension, known, level)))
-    return found
+                    effects = shrunk(dimension, known, level)
+                    found.append(Segments(metric.name, arm, effects, effects.p_value))
+    p = adjusted([one.effects.p_value for one in found], case.correction)
+    return [replace(one, adjusted_p_value=value) for one, value in zip(found, p, strict=True)]
 
 
 def _segment(columns: MetricColumns, number: int, alpha: float) -> Effect | None:

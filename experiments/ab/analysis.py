@@ -28,6 +28,15 @@ class Outcome(StrEnum):
     NOT_ENOUGH_DATA = "not_enough_data"
 
 
+class State(StrEnum):
+    """Whether an analysis may be read, and if not, what is in the way; what comes first here outweighs what follows."""
+
+    UNSOUND = "unsound"
+    TOO_EARLY = "too_early"
+    NOT_ENOUGH_DATA = "not_enough_data"
+    CLEAR = "clear"
+
+
 @dataclass(frozen=True, slots=True)
 class MetricResult:
     """A metric of an arm against control.
@@ -65,11 +74,15 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """A metric's effects by segment of a dimension."""
+    """A metric's effects by segment of a dimension.
+
+    `adjusted_p_value` is that of the test that all are the same, corrected for all dimensions, metrics and arms.
+    """
 
     metric: str
     arm: str
     effects: Heterogeneity
+    adjusted_p_value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +115,21 @@ class Analysis:
         return not any(check.finding is Finding.UNSOUND for check in self.checks)
 
     @property
+    def too_early(self) -> bool:
+        """Return whether the plan, named before looking, says to wait: then no figure may be shown."""
+        return any(result.absolute.too_early for result in self.results)
+
+    @property
+    def state(self) -> State:
+        """Return whether results may be read for every arm."""
+        if not self.sound:
+            return State.UNSOUND
+        outcomes = {verdict.outcome for verdict in self.verdicts}
+        if self.too_early or Outcome.NOT_YET in outcomes:
+            return State.TOO_EARLY
+        return State.NOT_ENOUGH_DATA if Outcome.NOT_ENOUGH_DATA in outcomes else State.CLEAR
+
+    @property
     def clear(self) -> bool:
         """Return whether results may be read for every arm: sound, in time, and with enough data."""
-        waiting = (Outcome.NOT_YET, Outcome.UNSOUND, Outcome.NOT_ENOUGH_DATA)
-        return self.sound and not any(verdict.outcome in waiting for verdict in self.verdicts)
+        return self.state is State.CLEAR

@@ -16,12 +16,36 @@ from experiments.ab.effect import Effect
 from experiments.ab.ledger_actions import ActionEffect
 from experiments.ab.planning_table import Outlooks
 
+# Of a result; all else of it is what was decided before.
+_FIGURES = ("control", "treatment", "relative", "adjusted_p_value", "guardrail", "posterior")
+
 
 def json_of(analysis: Analysis, actions: tuple[ActionEffect, ...] = ()) -> str:
     """Return the analysis, and the comparison of actions where there is one."""
-    found = plain(analysis)
-    found["sound"], found["clear"] = analysis.sound, analysis.clear
-    found["actions"] = plain(actions)
+    return json_text(entries_of(analysis, actions))
+
+
+def entries_of(analysis: Analysis, actions: tuple[ActionEffect, ...] = ()) -> dict[str, Any]:
+    """Return the same as dictionaries and lists.
+
+    A figure that must not be read yet is null, as on every other surface: whoever has seen it has looked.
+    """
+    head = {
+        "state": analysis.state.value,
+        "sound": analysis.sound,
+        "too_early": analysis.too_early,
+        "clear": analysis.clear,
+    }
+    found = {**head, **plain(analysis), "actions": plain(actions)}
+    for result in found["results"]:
+        if result["absolute"]["too_early"]:
+            result["absolute"]["effect"] = None
+            result.update(dict.fromkeys(_FIGURES))
+    return found
+
+
+def json_text(found: Mapping[str, Any]) -> str:
+    """Return JSON that a person can read, too."""
     return json.dumps(found, indent=2, allow_nan=False)
 
 
@@ -44,5 +68,5 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [plain(one) for one in value]
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return float(value) if math.isfinite(value) else None
     return str(value) if isinstance(value, date | Path) else value

@@ -10,7 +10,7 @@ from experiments.ab.ledger_actions import CLAIM, ActionEffect
 from experiments.ab.money import Bounded, Money
 from experiments.ab.soundness import Finding
 from experiments.ab.tails import p_value_in_words
-from experiments.ab.words import change, figure, percent, signed, within
+from experiments.ab.words import change, corrected, figure, percent, signed, spoken, within
 
 _MARKS = {Finding.SOUND: "ok", Finding.CAREFUL: "CARE", Finding.UNSOUND: "FAILED"}
 
@@ -49,6 +49,9 @@ def lines_of_actions(effects: tuple[ActionEffect, ...], currency: str) -> Iterat
     yield f"actions against control, {currency} per decision"
     for one in sorted(effects, key=lambda one: -one.effect.estimate if one.effect else float("inf")):
         shown = within(one.effect) if one.effect else one.reason
+        if one.effect and one.adjusted_p_value is not None:
+            p = p_value_in_words(one.effect.log_p_value)
+            shown += f"  p = {p}, {corrected(one.adjusted_p_value)} corrected for all actions"
         yield f"  {one.action:34} {one.decisions:>8,} drawn  {shown}"
     yield f"  {CLAIM}"
 
@@ -73,8 +76,8 @@ def _metric(analysis: Analysis, result: MetricResult) -> Iterator[str]:
     yield f"    {figure(kind, result.treatment.value)} against {figure(kind, result.control.value)} of {control}"
     if result.adjusted_p_value is not None:
         p = p_value_in_words(result.absolute.effect.log_p_value)
-        corrected = f"{result.adjusted_p_value:.2g}" if result.adjusted_p_value else "below 1e-300"
-        yield f"    p = {p}, {corrected} after {analysis.case.correction.value.replace('_', ' ')}"
+        rule = spoken(analysis.case.correction.value)
+        yield f"    p = {p}, {corrected(result.adjusted_p_value)} after {rule}"
     if result.metric.covariates:
         yield f"    CUPED by {', '.join(result.metric.covariates)}: {percent(-result.variance_removed)} variance"
     if result.guardrail and result.metric.margin:
@@ -110,7 +113,10 @@ def _segments(analysis: Analysis) -> Iterator[str]:
     for one in analysis.segments:
         yield ""
         found = one.effects
-        yield (f"{one.metric}, {one.arm}, by {found.dimension}, shrunk (all alike: p = {found.p_value:.2g})")
+        yield (
+            f"{one.metric}, {one.arm}, by {found.dimension}, shrunk (all alike: p = {found.p_value:.2g}, "
+            f"{corrected(one.adjusted_p_value)} corrected)"
+        )
         for part in found.segments:
             shown = f"{signed(part.estimate)} [{signed(part.low)}, {signed(part.high)}]"
             yield f"  {part.segment:24} {shown:34} own {signed(part.own.estimate)}"

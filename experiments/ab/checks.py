@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.ab.case import Case, MetricKind
-from experiments.ab.moments import by_arm
+from experiments.ab.clusters import by_cluster
+from experiments.ab.moments import Moments, by_arm
 from experiments.ab.soundness import (
     Check,
     balance,
@@ -16,6 +17,7 @@ from experiments.ab.soundness import (
     outliers,
     sample_ratio,
     sample_ratio_within,
+    seen_in_two_arms,
 )
 from experiments.ab.units import Units
 
@@ -37,9 +39,8 @@ def checks_of(case: Case, units: Units) -> tuple[Check, ...]:
         clustered = case.units.cluster == case.units.unit
         checks.append(duplicates(units.texts[case.units.unit], clustered=clustered))
     covariates = tuple(dict.fromkeys(name for metric in case.metrics for name in metric.covariates))
-    if covariates and not case.units.cluster:
-        columns = [units.numbers[name] for name in covariates]
-        checks.append(balance(by_arm(columns, units.arm, len(units.arms)), covariates))
+    if covariates:
+        checks.append(balance(_before(case, units, covariates), covariates))
     if case.arms.assigned:
         checks.append(logging_loss(dict(case.arms.assigned), found))
     large = {
@@ -49,6 +50,21 @@ def checks_of(case: Case, units: Units) -> tuple[Check, ...]:
     }
     checks += [outliers(name, units.numbers[name]) for name in case.numbers if name in large]
     return tuple(checks)
+
+
+def _before(case: Case, units: Units, covariates: tuple[str, ...]) -> list[Moments]:
+    """Return the moments of the covariates by arm over what was randomised.
+
+    A cluster is its rows' mean: their number may have been changed by the treatment, what was before can't be.
+    """
+    columns = [units.numbers[name] for name in covariates]
+    if not case.units.cluster:
+        return by_arm(columns, units.arm, len(units.arms))
+    ids = units.texts[case.units.cluster]
+    once = ~seen_in_two_arms(ids, units.arm)
+    rows = by_cluster(ids[once], units.arm[once], [column[once] for column in columns])
+    means = [np.ascontiguousarray(column) for column in (rows.sums / rows.size[:, None]).T]
+    return by_arm(means, rows.arm, len(units.arms))
 
 
 def _randomised(case: Case, units: Units) -> tuple[NDArray[np.int64], NDArray[np.intp]]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from decision.errors import NotEnoughData
 from decision.wiring import Home, utc_now
 
 if TYPE_CHECKING:
-    from experiments.ab.case import Case
-    from experiments.ab.units import Units
+    from experiments.ab.analysis import Analysis
+    from experiments.ab.evidence import Evidence
 
 _CASE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_OUT = click.Path(dir_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _TEMPLATE = Path(__file__).with_name("programme_case.toml")
 
@@ -53,53 +52,88 @@ def plan(ctx: click.Context, case_path: Path, history: Path | None, as_json: boo
 @click.argument("case_path", metavar="[CASE]", type=_CASE, required=False)
 @click.option("--file", type=_FILE, help="The units (CSV or Parquet), instead of the file that the case names.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--report", "page", type=_OUT, help="Write a page with plots (.html) that holds all it shows.")
+@click.option("--log", is_flag=True, help="Keep figures, page and plots as a run of MLflow.")
+@click.option("--publish", is_flag=True, help="Let the service answer with it: GET /v1/experiments/ID.")
+@click.option("--id", "name", metavar="ID", help="The id it is published under.  [default: the name of the case]")
 @click.pass_context
-def analyse(ctx: click.Context, case_path: Path | None, file: Path | None, as_json: bool) -> None:
+def analyse(
+    ctx: click.Context,
+    case_path: Path | None,
+    *,
+    file: Path | None,
+    as_json: bool,
+    page: Path | None,
+    log: bool,
+    publish: bool,
+    name: str | None,
+) -> None:
     """Say what a test found: soundness first, then effects as the plan lets them be read, and money.
 
     CASE is a TOML file that says what is compared and how it is read. Without one, this programme is compared with its
-    holdout, valid at any look.
+    holdout, valid at any look, by the metrics of programme.toml.
+
+    \b
+    encore ab analyse case.toml --report spring.html --log --publish
 
     \b
     Exit code: 0 sound, and to be read; 1 not sound, too early or not enough data; 2 an error.
     """
-    from experiments.ab.analyse import RANDOMISED, analyse
-    from experiments.ab.as_json import json_of
+    from experiments.ab.as_json import json_text
     from experiments.ab.as_text import lines_of, lines_of_actions
-    from experiments.ab.ledger_actions import action_effects
-    from experiments.ab.ledger_units import CLAIM
+    from experiments.ab.asked import analysed_case, analysed_programme
+    from experiments.ab.evidence import evidence_of
+    from experiments.ab.published import require_free, whole
 
-    try:
-        case, units = _opened(ctx.obj, case_path or _TEMPLATE, file)
-    except NotEnoughData as error:
-        click.echo(str(error))
-        ctx.exit(1)
-    ours = case.file is None
-    found = analyse(case, units, claim=CLAIM if ours else RANDOMISED, tell=_tell)
-    actions = action_effects(ctx.obj.ledger().rewarded(), case.plan) if ours else ()
-    if as_json:
-        click.echo(json_of(found, actions))
+    home: Home = ctx.obj
+    if case_path is None and file is None:
+        asked = analysed_programme(home, name, now=utc_now(), tell=_tell)
     else:
-        for line in _lines(
-            lines_of(found), lines_of_actions(actions, ctx.obj.programme().currency) if actions else iter(())
-        ):
-            click.echo(line)
-    if not found.clear:
+        asked = analysed_case(home, case_path or _TEMPLATE, file, name, now=utc_now(), tell=_tell)
+    found, actions = asked.analysis, asked.actions
+    lines = [asked.head.verdict] if asked.is_programme or found is None else []
+    lines += [asked.why_not] if asked.why_not else []
+    if found is not None:
+        currency = home.programme().currency if actions else ""
+        lines += [*lines_of(found), *(lines_of_actions(actions, currency) if actions else ())]
+    entries = whole(asked.head, found, actions)
+    click.echo(json_text(entries) if as_json else "\n".join(lines))
+    if publish:
+        if not asked.is_programme:
+            require_free(asked.head.id)
+        home.results.publish(asked.head, entries)
+        click.echo(f"Published as {asked.head.id}, see GET /v1/experiments/{asked.head.id}.", err=True)
+    if found is not None and asked.units is not None and (page is not None or log):
+        evidence = evidence_of(
+            found,
+            asked.units,
+            actions=actions,
+            case_text=asked.text,
+            known_after_days=asked.known_after_days,
+            tell=_tell,
+        )
+        _keep(home, found, evidence, lines, page=page, log=log)
+    if found is None or not found.clear:
         ctx.exit(1)
 
 
-def _opened(home: Home, case_path: Path, file: Path | None) -> tuple[Case, Units]:
-    from experiments.ab.case_source import case_of_file, case_of_ledger, source_of
+def _keep(home: Home, found: Analysis, evidence: Evidence, lines: list[str], *, page: Path | None, log: bool) -> None:
+    """Write the page, and log the run, where asked for; where they are is told beside the result."""
+    from experiments.ab.page import page as parts_of
+    from experiments.ab.pictures import pictures_of
+    from experiments.pages import html_of, write_page
 
-    named = file or source_of(case_path)
-    if named is not None:
-        return case_of_file(case_path, named)
-    return case_of_ledger(case_path, home.ledger(), home.programme(), now=utc_now())
+    _tell("drawing")
+    pictures = pictures_of(found, evidence)
+    html = html_of(parts_of(found, evidence, pictures), made_at=utc_now())
+    if page is not None:
+        write_page(page, html)
+        click.echo(f"Report of {found.case.name} in {page}.", err=True)
+    if log:
+        from experiments.ab.tracked import Written, experiment_of, log_analysis
 
-
-def _lines(*parts: Iterator[str]) -> Iterator[str]:
-    for part in parts:
-        yield from part
+        run_id = log_analysis(found, evidence, pictures, Written(lines, html), experiment=experiment_of(home))
+        click.echo(f"MLflow run {run_id}, with the page and its plots; see `encore mlflow`.", err=True)
 
 
 def _tell(step: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri_exp
 
 from decision.errors import NotEnoughData
 from decision.ledger.base import Rewarded
@@ -14,7 +16,8 @@ from decision.money import MICROS
 from decision.records import CONTROL, Group, RewardStatus
 from experiments.ab.bandit_contrasts import BanditLog, contextual_contrast
 from experiments.ab.effect import Confidence, Effect
-from experiments.ab.plans import Plan, level_now
+from experiments.ab.multiplicity import Correction, adjusted
+from experiments.ab.plans import Plan, level_now, read
 
 CLAIM = (
     "Actions are compared on decisions in which both could be drawn, each weighed by the probability with which it "
@@ -25,15 +28,21 @@ CLAIM = (
 
 @dataclass(frozen=True, slots=True)
 class ActionEffect:
-    """An action against control, in currency units per decision; without an effect, why not."""
+    """An action against control, in currency units per decision; without an effect, why not.
+
+    The effect's p-value is the plan's; `adjusted_p_value` is corrected for all actions that are compared.
+    """
 
     action: str
     decisions: int
     effect: Effect | None
     reason: str = ""
+    adjusted_p_value: float | None = None
 
 
-def action_effects(rewarded: Iterable[Rewarded], plan: Plan) -> tuple[ActionEffect, ...]:
+def action_effects(
+    rewarded: Iterable[Rewarded], plan: Plan, correction: Correction = Correction.HOLM
+) -> tuple[ActionEffect, ...]:
     """Return every action against control, from final decisions that a policy or chance drew, as a plan lets them be
     read.
 
@@ -62,7 +71,8 @@ def action_effects(rewarded: Iterable[Rewarded], plan: Plan) -> tuple[ActionEffe
         propensity,
     )
     customer = np.array([one.decision.customer_id for one in rows])
-    return tuple(_effect(log, name, place[name], customer, Confidence(level)) for name in actions)
+    found = [_effect(log, name, place[name], customer, Confidence(level)) for name in actions]
+    return _corrected([_as_planned(one, plan, len(rows)) for one in found], correction)
 
 
 def _effect(log: BanditLog, name: str, k: int, customer: NDArray[np.str_], confidence: Confidence) -> ActionEffect:
@@ -71,3 +81,23 @@ def _effect(log: BanditLog, name: str, k: int, customer: NDArray[np.str_], confi
         return ActionEffect(name, drawn, contextual_contrast(log, (k, 0), cluster=customer, confidence=confidence))
     except NotEnoughData as error:
         return ActionEffect(name, drawn, None, str(error))
+
+
+def _as_planned(one: ActionEffect, plan: Plan, decisions: int) -> ActionEffect:
+    """Give an action's effect the p-value that the plan makes of it; its interval is as wide as the plan's already.
+
+    The plan reads normal statistics, so that it is told the one which is as rare as this Student's.
+    """
+    if one.effect is None:
+        return one
+    z = -float(ndtri_exp(one.effect.log_p_value - math.log(2)))
+    if not z > 0:
+        return replace(one, effect=replace(one.effect, log_p_value=0.0))
+    as_normal = replace(one.effect, standard_error=abs(one.effect.estimate) / z, degrees_of_freedom=math.inf)
+    log_p = read(plan, as_normal, decisions).effect.log_p_value
+    return replace(one, effect=replace(one.effect, log_p_value=log_p))
+
+
+def _corrected(found: list[ActionEffect], correction: Correction) -> tuple[ActionEffect, ...]:
+    p = iter(adjusted([one.effect.p_value for one in found if one.effect is not None], correction))
+    return tuple(one if one.effect is None else replace(one, adjusted_p_value=next(p)) for one in found)

@@ -13,6 +13,7 @@ from scipy.special import chdtrc
 from decision.errors import NotEnoughData, counted
 from decision.records import FloatArray
 from experiments.ab.moments import Moments
+from experiments.ab.multiplicity import Correction, adjusted
 from experiments.ab.outliers import share_of_the_largest
 from experiments.importing.srm import THRESHOLD, ArmCounts
 
@@ -79,19 +80,32 @@ def sample_ratio_within(
 
 
 def balance(arms: Sequence[Moments], covariates: Sequence[str]) -> Check:
-    """Return whether the arms were alike before the trial: Wald's test that all pre-period means are equal.
+    """Return whether the arms were alike before the trial: Wald's tests that pre-period means are equal.
 
-    `arms` hold the covariates alone. What differs by chance is put right by CUPED; what differs by more was not
-    randomised.
+    One for all covariates together, and one for each, corrected for their number (Holm): one that is far off may drown
+    among many. Each half has half of the threshold. `arms` hold the covariates alone. What differs by chance is put
+    right by CUPED; what differs by more was not randomised.
     """
-    p_value = _equal_means(arms)
-    if p_value is None:
-        return Check("pre-period balance", Finding.SOUND, "No covariate varies: nothing to compare.")
+    name = "pre-period balance"
+    if min(one.n for one in arms) < 2:
+        return Check(name, Finding.CAREFUL, "An arm has fewer than two units: nothing to compare before the trial.")
+    together = _equal_means(arms)
+    if together is None:
+        return Check(name, Finding.SOUND, "No covariate varies: nothing to compare.")
     names = ", ".join(covariates)
+    if len(covariates) == 1:
+        p_value, each = together, {covariates[0]: together}
+    else:
+        alone = [_equal_means([one.take(k) for one in arms]) for k in range(len(covariates))]
+        p = adjusted([1.0 if one is None else one for one in alone], Correction.HOLM)
+        each = dict(zip(covariates, p, strict=True))
+        p_value = min(1.0, 2 * min(together, *p))
     if p_value < THRESHOLD:
-        text = f"The arms differed before the trial ({names}): they were not randomised, or the logging differs."
-        return Check("pre-period balance", Finding.UNSOUND, text, p_value)
-    return Check("pre-period balance", Finding.SOUND, f"The arms were alike before the trial ({names}).", p_value)
+        off = [f"{one} (p = {p:.2g})" for one, p in each.items() if p < THRESHOLD]
+        which = f"most of all {', '.join(off)}" if off and len(covariates) > 1 else names
+        text = f"The arms differed before the trial ({which}): they were not randomised, or the logging differs."
+        return Check(name, Finding.UNSOUND, text, p_value)
+    return Check(name, Finding.SOUND, f"The arms were alike before the trial ({names}).", p_value)
 
 
 def seen_in_two_arms(unit: NDArray[np.generic], arm: NDArray[np.integer]) -> NDArray[np.bool_]:

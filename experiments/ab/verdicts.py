@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.ab.analysis import MetricResult, Outcome, Refusal, Verdict
-from experiments.ab.case import Case, Role
-from experiments.ab.noninferiority import Better, Safety
+from experiments.ab.case import Case, Metric, Role
+from experiments.ab.noninferiority import Better, GuardrailReading, Safety
 from experiments.ab.soundness import Check, Finding
-from experiments.ab.words import change, signed
+from experiments.ab.words import change, percent, signed
 
 
 def verdicts_of(
@@ -64,6 +64,10 @@ def _unproven(results: Sequence[MetricResult]) -> str:
     if not open_ones:
         return ""
     names = ", ".join(
-        f"{one.metric.name} (at worst {signed(one.guardrail.worst)})" for one in open_ones if one.guardrail
+        f"{one.metric.name} (at worst {_worst(one.metric, one.guardrail)})" for one in open_ones if one.guardrail
     )
     return f" Not shown to be safe: {names}."
+
+
+def _worst(metric: Metric, found: GuardrailReading) -> str:
+    return (percent if metric.margin and metric.margin.relative else signed)(found.worst)

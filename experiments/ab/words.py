@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from experiments.ab.analysis import MetricResult
 from experiments.ab.case import MetricKind
@@ -52,3 +53,33 @@ def change(result: MetricResult) -> str:
     effect = result.absolute.effect
     absolute = points(effect) if result.metric.kind is MetricKind.PROPORTION else within(effect)
     return absolute if result.relative is None else f"{absolute}, {within_percent(result.relative.effect)}"
+
+
+def sized(result: MetricResult) -> str:
+    """Return a metric's effect for a sentence, relative where it can be: `+118 % (between +54.4 % and +181 %)`."""
+    if result.relative is not None:
+        effect, show = result.relative.effect, percent
+    elif result.metric.kind is MetricKind.PROPORTION:
+        effect, show = result.absolute.effect, _points
+    else:
+        effect, show = result.absolute.effect, signed
+    return f"{show(effect.estimate)} (between {show(effect.low)} and {show(effect.high)})"
+
+
+def corrected(p_value: float) -> str:
+    """Return a corrected p-value, which may be too small for a double."""
+    return f"{p_value:.2g}" if p_value else "below 1e-300"
+
+
+def spoken(name: str) -> str:
+    """Return the name of a metric or a column as words."""
+    return name.replace("_", " ")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return `a, b and c`."""
+    return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), *names[-1:]])
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.3g} points"

@@ -12,6 +12,7 @@ import click
 from decision.errors import InvalidInput, NotFound, counted
 from decision.wiring import Home, utc_now
 from experiments.behaviour.commands import FOLDER, customers, history_of
+from experiments.live.commands import report_programme
 
 if TYPE_CHECKING:
     from experiments.behaviour.models import Models
@@ -196,6 +197,9 @@ def report() -> None:
     """Pages for people: one file each, to open in a browser or to send on."""
 
 
+report.add_command(report_programme)
+
+
 @report.command("customers")
 @click.argument("out", type=_OUT)
 @click.argument("file", type=_FILE, required=False)
@@ -225,12 +229,11 @@ def report_customers(
     """
     from experiments.customers.findings import STEPS, findings
     from experiments.customers.page import page_of
+    from experiments.pages import write_page
 
     history = _read(home, file, mapping, lines)
     found = _scored(home, history, as_of, version, ledger=not (file or lines))
     with click.progressbar(length=STEPS, label="drawing", file=sys.stderr) as bar:
         page = page_of(findings(found, history, home.programme(), advance=bar.update), made_at=utc_now())
-    unfinished = out.with_name(out.name + ".part")
-    unfinished.write_text(page, encoding="utf-8")
-    unfinished.replace(out)
+    write_page(out, page)
     click.echo(f"Report of {counted(found.predictions.table.num_rows, 'customer')} in {out}.")

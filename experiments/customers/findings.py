@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -20,6 +19,7 @@ from experiments.behaviour.state import State, state_at
 from experiments.behaviour.why import REASONS, effects, middle_of
 from experiments.customers.run import Scored
 from experiments.history.tables import History
+from experiments.pages import Section, Table
 from experiments.plots import customers as plots
 
 MOVED_DAYS = 90
@@ -32,25 +32,6 @@ _HEADS = {
     "repeat_buyers": "bought again",
 }
 _SHARES = ("return_rate", "repeat_buyers")
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of texts under heads; the first column names the row."""
-
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A title, the sentences, and a figure of matplotlib or a table that shows it; `note` says how to read it."""
-
-    title: str
-    sentences: Sequence[str]
-    figure: Any = None
-    table: Table | None = None
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,7 @@ def _interrupt(number: int, frame: Any) -> None:
 def _where(home: Home, base: str, pages: str, key: str) -> str:
     from experiments.demo.customers import REPORT
     from experiments.demo.history import someone
+    from experiments.live.commands import PAGE
 
     report = home.root / REPORT
     later = "" if report.exists() else "   (being prepared, like her predictions: a line will say when)"
@@ -138,6 +139,7 @@ def _where(home: Home, base: str, pages: str, key: str) -> str:
             f"  decisions   {base}   (how to call it: {base}/docs)",
             f"  MLflow      {pages}   (training runs, evaluations, the registered policy)",
             f"  logs        {home.root / 'logs'}",
+            f"  what Encore earns: {home.root / PAGE}",
             f"  API key     {key}   (may do everything; also the user name where the browser asks for one)",
             "",
             "Ask what to give a customer who has just bought something:",

@@ -36,7 +36,11 @@ def know_customers(home: Home, *, now: datetime, seed: int) -> Iterator[str]:
     from experiments.customers.page import page_of
     from experiments.customers.run import keep, run_of, scored
     from experiments.history.from_ledger import history_of_ledger
+    from experiments.live.commands import PAGE
+    from experiments.live.headline import headline_of
+    from experiments.live.run import report
 
+    yield f"{headline_of(report(home, home.root / PAGE, now=now))} See {PAGE}"
     programme, ledger = home.programme(), home.ledger()
     history = history_of_ledger(home.ledger_path)
     day = day_of(now.astimezone(programme.timezone).date())

@@ -43,6 +43,8 @@ TABLE: dict[tuple[str, str], set[Role] | None] = {
     ("DELETE", "/v1/customers/<customer_id>"): {Role.ADMIN},
     ("GET", "/v1/segments"): READERS,
     ("GET", "/v1/segments/<name>/customers"): READERS,
+    ("GET", "/v1/experiments"): READERS,
+    ("GET", "/v1/experiments/<experiment_id>"): READERS,
     ("GET", "/v1/policy"): READERS,
     ("GET", "/metrics"): {*READERS, Role.OPERATOR},
     ("GET", "/openapi.json"): EVERYBODY,
@@ -222,7 +224,7 @@ def test_the_description_says_what_is_enforced(app: Flask, stranger: FlaskClient
         assert call["security"] == ([] if roles is None else [{"bearer": []}, {"basic": []}])
         assert set(call.get("x-roles", ())) == (roles or set())
         assert ({"401", "403"} <= set(call["responses"])) == (roles is not None)
-    assert described == 19
+    assert described == 21
 
 
 def test_a_fault_leaves_no_key_in_the_log(

@@ -1,0 +1,90 @@
+"""What `encore ab analyse` was asked about, analysed: a case, or the programme itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from decision.errors import InvalidInput, NotEnoughData
+from decision.results import PROGRAMME, AnalysisHead
+from decision.wiring import Home
+from experiments.ab.analyse import RANDOMISED, analyse
+from experiments.ab.analysis import Analysis
+from experiments.ab.case import Case
+from experiments.ab.case_file import read_tables
+from experiments.ab.case_source import case_of_file, case_of_ledger, source_of
+from experiments.ab.ledger_actions import ActionEffect, action_effects
+from experiments.ab.ledger_units import CLAIM
+from experiments.ab.published import head_of, id_of
+from experiments.ab.units import Units
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """An analysis with its head; without enough data to open it there is the head alone.
+
+    `known_after_days` is how long after her first decision a customer of the ledger counts; `text` is the case file.
+    `is_programme` : the head says it in money; `why_not` is what keeps it from being analysed.
+    """
+
+    head: AnalysisHead
+    analysis: Analysis | None = None
+    units: Units | None = None
+    actions: tuple[ActionEffect, ...] = ()
+    text: str = ""
+    known_after_days: float = 0.0
+    is_programme: bool = False
+    why_not: str = ""
+
+
+def analysed_programme(home: Home, name: str | None, *, now: datetime, tell: Callable[[str], None]) -> Asked:
+    """Return the programme against its holdout. Raises `InvalidInput` for another id than its own."""
+    from experiments.live.comparisons import TEMPLATE
+    from experiments.live.findings import findings
+    from experiments.live.published import head_of_programme
+
+    if name not in (None, PROGRAMME):
+        raise InvalidInput(f"Expected the id {PROGRAMME!r} for the programme's own analysis, found {name!r}.")
+    found = findings(home.ledger(), home.programme(), now=now, tell=tell)
+    if found.holdout is None:
+        return Asked(head_of_programme(found), why_not=found.no_holdout, is_programme=True)
+    return Asked(
+        head_of_programme(found),
+        found.holdout.analysis,
+        found.holdout.units,
+        found.actions,
+        "" if found.programme.metrics else TEMPLATE.read_text(encoding="utf-8"),
+        found.known_after_days,
+        is_programme=True,
+    )
+
+
+def analysed_case(
+    home: Home, path: Path, file: Path | None, name: str | None, *, now: datetime, tell: Callable[[str], None]
+) -> Asked:
+    """Return a case on its own units, or on the ledger's customers."""
+    text, tables = read_tables(path)
+    table = tables.get("case")
+    title = str(table.get("name")) if isinstance(table, dict) and table.get("name") else path.stem
+    named = file or source_of(path)
+    try:
+        case, units = (
+            case_of_file(path, named)
+            if named is not None
+            else case_of_ledger(path, home.ledger(), home.programme(), now=now)
+        )
+    except NotEnoughData as error:
+        return Asked(AnalysisHead(name or id_of(title), title, "", "not_enough_data", str(error), now))
+    ours = case.file is None
+    analysis = analyse(case, units, claim=CLAIM if ours else RANDOMISED, tell=tell)
+    actions = action_effects(home.ledger().rewarded(), case.plan, case.correction) if ours else ()
+    head = head_of(analysis, name or id_of(title), as_of=now)
+    return Asked(head, analysis, units, actions, text, _known_after(home, case) if ours else 0.0)
+
+
+def _known_after(home: Home, case: Case) -> float:
+    programme = home.programme()
+    windows = [metric.window_days for metric in case.metrics if metric.window_days]
+    return max(windows, default=float(programme.attribution_window_days)) + programme.refund_window_days

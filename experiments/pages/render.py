@@ -1,0 +1,44 @@
+"""A page as HTML: pictures are inside, nothing is fetched from anywhere, and no text can become markup."""
+
+from __future__ import annotations
+
+import base64
+import io
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+
+from experiments.pages.parts import Page, Section
+
+_FOLDER = Path(__file__).parent
+
+
+def html_of(page: Page, *, made_at: datetime) -> str:
+    """Return the page."""
+    environment = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["inline"] = _inline
+    environment.filters["alternative"] = alternative
+    return environment.get_template("page.html").render(page=page, made_at=made_at)
+
+
+def write_page(path: Path, html: str) -> None:
+    """Write a page, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_text(html, encoding="utf-8")
+    unfinished.replace(path)
+
+
+def alternative(section: Section) -> str:
+    """Return what stands for a section's picture."""
+    return section.alt or section.title
+
+
+def _inline(figure: Any) -> str:
+    picture = io.BytesIO()
+    # The section has the title already.
+    figure.suptitle("")
+    figure.savefig(picture, format="png")
+    return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
