@@ -23,8 +23,22 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 os.environ.setdefault("ENCORE_DEADLINE_MS", "20000")
 
 
-# Files that take a minute or more.
-LONG = ("test_the_proof.py", "test_soak.py", "test_train_evaluate_promote.py", "test_fuzz.py", "test_webhooks.py")
+# Files that take half a minute or more, the longest first.
+LONG = (
+    "test_the_proof.py",
+    "test_soak.py",
+    "test_learner_contract.py",
+    "test_demo_run.py",
+    "test_train_evaluate_promote.py",
+    "test_real_server.py",
+    "test_fuzz.py",
+    "test_propensities_in_the_loop.py",
+    "test_challenger.py",
+    "test_import_hillstrom_in_full.py",
+    "test_learn.py",
+    "test_bench_serving.py",
+    "test_webhooks.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
