@@ -60,8 +60,10 @@ def share_figure(n: int, successes: int) -> ArmFigure:
 def adjusted_figures(control: Moments, treatment: Moments, *, metric_columns: int = 1) -> tuple[ArmFigure, ArmFigure]:
     """Return both arms' figures, adjusted by all columns after the metric's (1: a mean, 2: a ratio).
 
-    Without covariates they are the plain figures.
+    Without covariates they are the plain figures. Raises `NotEnoughData` for an arm of fewer than two units.
     """
+    _require_two(control)
+    _require_two(treatment)
     both = control + treatment
     theta = coefficients(both, metric_columns)
     centre = both.mean[metric_columns:]
@@ -85,8 +87,7 @@ def coefficients(both: Moments, metric_columns: int) -> FloatArray:
 
 
 def _figure(moments: Moments, k: int, theta: FloatArray, centre: FloatArray) -> ArmFigure:
-    if moments.n < 2:
-        raise NotEnoughData(f"An arm needs at least two units to have an interval, found {moments.n}.")
+    _require_two(moments)
     gradient = _gradient(moments, k)
     raw = float(moments.mean[0] if k == 1 else moments.mean[0] / moments.mean[1])
     if not len(theta):
@@ -102,6 +103,11 @@ def _figure(moments: Moments, k: int, theta: FloatArray, centre: FloatArray) -> 
         _spread(moments, plain, plain, p),
         float(whole @ moments.covariance() @ plain) / moments.n,
     )
+
+
+def _require_two(moments: Moments) -> None:
+    if moments.n < 2:
+        raise NotEnoughData(f"An arm needs at least two units to have an interval, found {moments.n}.")
 
 
 def _spread(moments: Moments, left: FloatArray, right: FloatArray, p: int) -> float:

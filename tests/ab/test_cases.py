@@ -224,6 +224,17 @@ def test_cuped_strata_winsorising_and_a_prior_are_taken_from_the_case(tmp_path: 
     assert ours.posterior.chance_to_win > 0.9
 
 
+@pytest.mark.parametrize("few", [1, 2, 3])
+def test_a_segment_of_hardly_any_units_is_left_out_and_the_others_are_not(tmp_path: Path, few: int) -> None:
+    table = units()
+    table["before"] = table["spend"] - np.random.default_rng(3).normal(0, 5.0, 4_000)
+    table["zone"] = np.array(["island"] * few + ["north", "south"] * 2_000)[:4_000]
+    table["arm"] = np.where(np.arange(4_000) < few, "new", units()["arm"])
+    case = SMALL.replace('role = "primary"\n', 'role = "primary"\ncovariates = ["before"]\n')
+    ours = found(write(tmp_path, table, case))
+    assert {part.segment for one in ours.segments for part in one.effects.segments} == {"north", "south"}
+
+
 def test_group_sequential_cases_are_read_at_their_looks(tmp_path: Path) -> None:
     case = SMALL.replace('kind = "fixed"\nunits = 4000', 'kind = "group_sequential"\nunits = 8000\nlooks = [0.5, 1.0]')
     ours = found(write(tmp_path, units(), case)).results[0].absolute
