@@ -112,7 +112,12 @@ class Analysis:
     @property
     def sound(self) -> bool:
         """Return whether no check failed."""
-        return not any(check.finding is Finding.UNSOUND for check in self.checks)
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """Return the checks that forbid to believe the results."""
+        return tuple(check for check in self.checks if check.finding is Finding.UNSOUND)
 
     @property
     def too_early(self) -> bool:

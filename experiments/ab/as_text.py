@@ -7,20 +7,16 @@ from collections.abc import Iterator
 from experiments.ab.analysis import Analysis, MetricResult
 from experiments.ab.case import Role
 from experiments.ab.ledger_actions import CLAIM, ActionEffect
-from experiments.ab.money import Bounded, Money
-from experiments.ab.soundness import Finding
+from experiments.ab.money import Money
 from experiments.ab.tails import p_value_in_words
-from experiments.ab.words import change, corrected, figure, percent, signed, spoken, within
-
-_MARKS = {Finding.SOUND: "ok", Finding.CAREFUL: "CARE", Finding.UNSOUND: "FAILED"}
+from experiments.ab.words import MARKS, change, corrected, figure, percent, shows, signed, spoken, within
 
 
 def lines_of(analysis: Analysis) -> Iterator[str]:
     """Yield the report."""
     case = analysis.case
-    for check in analysis.checks:
-        if check.finding is Finding.UNSOUND:
-            yield f"NOT SOUND, {check.name}: {check.sentence}"
+    for check in analysis.failed:
+        yield f"NOT SOUND, {check.name}: {check.sentence}"
     for verdict in analysis.verdicts:
         yield verdict.sentence
     yield ""
@@ -33,7 +29,7 @@ def lines_of(analysis: Analysis) -> Iterator[str]:
     yield "soundness"
     for check in analysis.checks:
         p = "" if check.p_value is None else f" (p = {check.p_value:.2g})"
-        yield f"  {_MARKS[check.finding]:7}{check.name}: {check.sentence}{p}"
+        yield f"  {MARKS[check.finding]:7}{check.name}: {check.sentence}{p}"
     for role in Role:
         yield from _role(analysis, role)
     for refusal in analysis.refusals:
@@ -81,7 +77,7 @@ def _metric(analysis: Analysis, result: MetricResult) -> Iterator[str]:
     if result.metric.covariates:
         yield f"    CUPED by {', '.join(result.metric.covariates)}: {percent(-result.variance_removed)} variance"
     if result.guardrail and result.metric.margin:
-        show = percent if result.metric.margin.relative else signed
+        show = shows(result.metric.margin)
         worst, tolerated = show(result.guardrail.worst), show(result.guardrail.margin).lstrip("+")
         yield f"    {result.guardrail.safety.value.upper()}: at worst {worst}, tolerated {tolerated}"
     if result.no_relative:
@@ -95,18 +91,14 @@ def _money(arm: str, found: Money, currency: str) -> Iterator[str]:
     yield ""
     yield f"money, {arm}, {currency}"
     yield f"  per unit, after the cost of incentives   {within(found.net_per_unit)}"
-    yield f"  over all its units                       {_bounded(found.net_total)}"
+    yield f"  over all its units                       {within(found.net_total)}"
     if found.cost_total is not None:
-        yield f"  cost of the incentives                   {_bounded(found.cost_total)}"
+        yield f"  cost of the incentives                   {within(found.cost_total)}"
     if found.return_on_cost is not None:
-        yield f"  net return on each unit of money         {_bounded(found.return_on_cost)}"
+        yield f"  net return on each unit of money         {within(found.return_on_cost)}"
     elif found.no_return:
         yield f"  no return on incentives: {found.no_return}"
-    yield f"  what leaving control untreated cost      {_bounded(found.holdout_cost)}"
-
-
-def _bounded(found: Bounded) -> str:
-    return f"{signed(found.estimate)} [{signed(found.low)}, {signed(found.high)}]"
+    yield f"  what leaving control untreated cost      {within(found.holdout_cost)}"
 
 
 def _segments(analysis: Analysis) -> Iterator[str]:
@@ -118,5 +110,5 @@ def _segments(analysis: Analysis) -> Iterator[str]:
             f"{corrected(one.adjusted_p_value)} corrected)"
         )
         for part in found.segments:
-            shown = f"{signed(part.estimate)} [{signed(part.low)}, {signed(part.high)}]"
+            shown = within(part)
             yield f"  {part.segment:24} {shown:34} own {signed(part.own.estimate)}"

@@ -13,8 +13,8 @@ from decision.wiring import Home
 from experiments.ab.analyse import RANDOMISED, analyse
 from experiments.ab.analysis import Analysis
 from experiments.ab.case import Case
-from experiments.ab.case_file import read_tables
-from experiments.ab.case_source import case_of_file, case_of_ledger, source_of
+from experiments.ab.case_file import PROGRAMME_CASE, read_tables
+from experiments.ab.case_source import case_of_file, case_of_ledger, source_of, windows_of
 from experiments.ab.ledger_actions import ActionEffect, action_effects
 from experiments.ab.ledger_units import CLAIM
 from experiments.ab.published import head_of, id_of
@@ -41,7 +41,6 @@ class Asked:
 
 def analysed_programme(home: Home, name: str | None, *, now: datetime, tell: Callable[[str], None]) -> Asked:
     """Return the programme against its holdout. Raises `InvalidInput` for another id than its own."""
-    from experiments.live.comparisons import TEMPLATE
     from experiments.live.findings import findings
     from experiments.live.published import head_of_programme
 
@@ -55,7 +54,7 @@ def analysed_programme(home: Home, name: str | None, *, now: datetime, tell: Cal
         found.holdout.analysis,
         found.holdout.units,
         found.actions,
-        "" if found.programme.metrics else TEMPLATE.read_text(encoding="utf-8"),
+        "" if found.programme.metrics else PROGRAMME_CASE.read_text(encoding="utf-8"),
         found.known_after_days,
         is_programme=True,
     )
@@ -86,5 +85,5 @@ def analysed_case(
 
 def _known_after(home: Home, case: Case) -> float:
     programme = home.programme()
-    windows = [metric.window_days for metric in case.metrics if metric.window_days]
-    return max(windows, default=float(programme.attribution_window_days)) + programme.refund_window_days
+    named = ((metric.role, metric.window_days) for metric in case.metrics)
+    return max(windows_of(named, float(programme.attribution_window_days))) + programme.refund_window_days

@@ -16,6 +16,8 @@ from experiments.ab.planning import Traffic
 from experiments.ab.plans import Plan, PlanKind
 from experiments.ab.spending import Spending
 
+# Encore against its holdout: what is analysed without a case.
+PROGRAMME_CASE = Path(__file__).with_name("programme_case.toml")
 LEDGER = "ledger"
 _ANY = 1e12
 

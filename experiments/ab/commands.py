@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 _CASE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(dir_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_TEMPLATE = Path(__file__).with_name("programme_case.toml")
 
 
 @click.group()
@@ -82,6 +81,7 @@ def analyse(
     from experiments.ab.as_json import json_text
     from experiments.ab.as_text import lines_of, lines_of_actions
     from experiments.ab.asked import analysed_case, analysed_programme
+    from experiments.ab.case_file import PROGRAMME_CASE
     from experiments.ab.evidence import evidence_of
     from experiments.ab.published import require_free, whole
 
@@ -89,7 +89,7 @@ def analyse(
     if case_path is None and file is None:
         asked = analysed_programme(home, name, now=utc_now(), tell=_tell)
     else:
-        asked = analysed_case(home, case_path or _TEMPLATE, file, name, now=utc_now(), tell=_tell)
+        asked = analysed_case(home, case_path or PROGRAMME_CASE, file, name, now=utc_now(), tell=_tell)
     found, actions = asked.analysis, asked.actions
     lines = [asked.head.verdict] if asked.is_programme or found is None else []
     lines += [asked.why_not] if asked.why_not else []

@@ -9,7 +9,7 @@ from experiments.ab.headline import doubt_of
 from experiments.ab.ledger_actions import CLAIM, ActionEffect
 from experiments.ab.plans import PlanKind
 from experiments.ab.tails import p_value_in_words
-from experiments.ab.words import change, corrected, figure, percent, signed, spoken, within
+from experiments.ab.words import change, corrected, figure, shows, signed, spoken, within
 from experiments.pages import Section, Table
 
 _PLANS = {
@@ -102,7 +102,7 @@ def definitions(analysis: Analysis, case_text: str) -> Section:
 
 def _definition(metric: Metric) -> list[str]:
     margin = metric.margin
-    tolerated = "-" if margin is None else (percent if margin.relative else signed)(margin.tolerated).lstrip("+")
+    tolerated = "-" if margin is None else shows(margin)(margin.tolerated).lstrip("+")
     return [
         metric.name,
         f"quantile {metric.quantile:g}" if metric.kind == "quantile" else metric.kind.value,

@@ -22,9 +22,6 @@ class Evidence:
     case_text: str = ""
 
 
-NOTHING = Evidence()
-
-
 def evidence_of(
     analysis: Analysis,
     units: Units,

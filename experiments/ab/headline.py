@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from experiments.ab.analysis import Analysis, MetricResult, Outcome, State
 from experiments.ab.case import Role
-from experiments.ab.soundness import Finding
 from experiments.ab.words import listed, sized, spoken
 
 _SAID = {
@@ -31,7 +30,7 @@ def headline_of(analysis: Analysis) -> str:
 
 def failed(analysis: Analysis) -> list[str]:
     """Return the names of the checks that forbid to believe the results."""
-    return [f"the check of {check.name}" for check in analysis.checks if check.finding is Finding.UNSOUND]
+    return [f"the check of {check.name}" for check in analysis.failed]
 
 
 def doubt_of(analysis: Analysis) -> str:

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from experiments.ab import details, sections
 from experiments.ab.analysis import Analysis, State
 from experiments.ab.case import Role
-from experiments.ab.evidence import NOTHING, Evidence
+from experiments.ab.evidence import Evidence
 from experiments.ab.headline import doubt_of, headline_of
-from experiments.ab.pictures import Pictures, pictures_of, segments_together
-from experiments.ab.soundness import Finding
+from experiments.ab.pictures import Pictures, segments_together
 from experiments.ab.words import change, signed, spoken
-from experiments.pages import Page, Section, html_of
+from experiments.pages import Page, Section, shown
 
 _MOST_NUMBERS = 6
-
-
-def page_of(analysis: Analysis, evidence: Evidence = NOTHING, *, made_at: datetime) -> str:
-    """Return the page as HTML."""
-    return html_of(page(analysis, evidence, pictures_of(analysis, evidence)), made_at=made_at)
 
 
 def page(analysis: Analysis, evidence: Evidence, pictures: Pictures) -> Page:
@@ -41,8 +34,7 @@ def page(analysis: Analysis, evidence: Evidence, pictures: Pictures) -> Page:
 
 def alarms_of(analysis: Analysis) -> Sequence[tuple[str, str]]:
     """Return the checks that failed, for the top of a page."""
-    bad = [check for check in analysis.checks if check.finding is Finding.UNSOUND]
-    return [(f"Not sound: {check.name}.", check.sentence) for check in bad]
+    return [(f"Not sound: {check.name}.", check.sentence) for check in analysis.failed]
 
 
 def _numbers(analysis: Analysis) -> list[tuple[str, str]]:
@@ -67,9 +59,9 @@ def _sections(analysis: Analysis, evidence: Evidence, pictures: Pictures) -> Ite
     doubt = doubt_of(analysis)
     currency = analysis.case.money.currency if analysis.case.money else "money"
     yield sections.effects(analysis, pictures.forest)
-    yield from _there(sections.guardrails(analysis))
+    yield from shown(sections.guardrails(analysis))
     yield sections.soundness(analysis)
-    yield from _there(sections.money(analysis.money, currency, doubt))
+    yield from shown(sections.money(analysis.money, currency, doubt))
     for name, picture in pictures.over_time.items():
         yield sections.over_time([one for one in evidence.over_time if one.metric.name == name], picture, analysis)
     for one in evidence.distributions:
@@ -78,12 +70,7 @@ def _sections(analysis: Analysis, evidence: Evidence, pictures: Pictures) -> Ite
     for key, parts in segments_together(analysis).items():
         if key in pictures.segments:
             yield sections.segments(parts, pictures.segments[key], alpha=analysis.case.plan.alpha, doubt=doubt)
-    yield from _there(details.actions(evidence.actions, currency))
+    yield from shown(details.actions(evidence.actions, currency))
     yield details.plan(analysis)
-    yield from _there(details.figures(analysis))
+    yield from shown(details.figures(analysis))
     yield details.definitions(analysis, evidence.case_text)
-
-
-def _there(section: Section | None) -> Iterator[Section]:
-    if section is not None:
-        yield section

@@ -13,11 +13,20 @@ from experiments.ab.money import Bounded, Money
 from experiments.ab.noninferiority import Safety
 from experiments.ab.over_time import Series
 from experiments.ab.plans import PlanKind
-from experiments.ab.soundness import Finding
-from experiments.ab.words import corrected, figure, listed, percent, points, signed, spoken, within, within_percent
+from experiments.ab.words import (
+    MARKS,
+    corrected,
+    figure,
+    in_unit,
+    listed,
+    shows,
+    signed,
+    spoken,
+    within,
+    within_percent,
+)
 from experiments.pages import Section, Table
 
-MARKS = {Finding.SOUND: "ok", Finding.CAREFUL: "CARE", Finding.UNSOUND: "FAILED"}
 _SAFETY = {
     Safety.SAFE: "SAFE: whatever it does, it is less than what is tolerated.",
     Safety.HARMED: "HARMED: it does more harm than is tolerated.",
@@ -53,7 +62,7 @@ def effects(analysis: Analysis, picture: Any | None) -> Section:
 
 def _changed(analysis: Analysis, one: MetricResult) -> str:
     effect, kind = one.absolute.effect, one.metric.kind
-    shown = points(effect) if kind is MetricKind.PROPORTION else within(effect)
+    shown = in_unit(kind, effect)
     ratio = f", that is {within_percent(one.relative.effect)}" if one.relative else ""
     told = "" if effect.low > 0 or effect.high < 0 else " This is not told from no change."
     return (
@@ -71,9 +80,8 @@ def guardrails(analysis: Analysis) -> Section | None:
     for one in found:
         assert one.guardrail is not None
         assert one.metric.margin is not None
-        show = percent if one.metric.margin.relative else signed
-        effect = one.absolute.effect
-        shown = points(effect) if one.metric.kind is MetricKind.PROPORTION else within(effect)
+        show = shows(one.metric.margin)
+        shown = in_unit(one.metric.kind, one.absolute.effect)
         if one.metric.margin.relative and one.relative:
             shown = within_percent(one.relative.effect)
         rows.append(
@@ -99,7 +107,7 @@ def soundness(analysis: Analysis) -> Section:
         [check.name, MARKS[check.finding], "" if check.p_value is None else f"{check.p_value:.2g}", check.sentence]
         for check in checks
     ]
-    bad = [check for check in checks if check.finding is Finding.UNSOUND]
+    bad = analysis.failed
     said = f"{len(bad)} of {len(checks)} checks failed." if bad else f"None of {len(checks)} checks failed."
     return Section("Was the test sound?", [said], table=Table(["check", "", "p", "what was found"], rows, texts=True))
 
@@ -135,8 +143,7 @@ def over_time(series: Sequence[Series], picture: Any, analysis: Analysis) -> Sec
     told = []
     for one in series:
         last = one.points[-1]
-        effect = last.effect
-        shown = points(effect) if metric.kind is MetricKind.PROPORTION else within(effect)
+        shown = in_unit(metric.kind, last.effect)
         told.append(f"{one.arm}, {last.day:%-d %B %Y}: {shown} from {last.units:,} units of all arms.")
     note = "The band holds on all days together, however often one looks (always-valid)."
     if plan.kind is not PlanKind.ALWAYS_VALID:
@@ -179,7 +186,7 @@ def segments(parts: Sequence[Segments], picture: Any, *, alpha: float, doubt: st
         [
             part.segment,
             one.arm,
-            f"{signed(part.estimate)} [{signed(part.low)}, {signed(part.high)}]",
+            within(part),
             within(part.own),
             f"{100 * part.kept:.0f} %",
         ]
@@ -196,4 +203,4 @@ def segments(parts: Sequence[Segments], picture: Any, *, alpha: float, doubt: st
 
 
 def _bounded(found: Bounded | None) -> str:
-    return "-" if found is None else f"{signed(found.estimate)} [{signed(found.low)}, {signed(found.high)}]"
+    return "-" if found is None else within(found)

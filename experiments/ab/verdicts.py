@@ -8,7 +8,7 @@ from experiments.ab.analysis import MetricResult, Outcome, Refusal, Verdict
 from experiments.ab.case import Case, Metric, Role
 from experiments.ab.noninferiority import Better, GuardrailReading, Safety
 from experiments.ab.soundness import Check, Finding
-from experiments.ab.words import change, percent, signed
+from experiments.ab.words import change, shows, signed
 
 
 def verdicts_of(
@@ -70,4 +70,4 @@ def _unproven(results: Sequence[MetricResult]) -> str:
 
 
 def _worst(metric: Metric, found: GuardrailReading) -> str:
-    return (percent if metric.margin and metric.margin.relative else signed)(found.worst)
+    return (shows(metric.margin) if metric.margin else signed)(found.worst)

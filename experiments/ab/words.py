@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from experiments.ab.analysis import MetricResult
-from experiments.ab.case import MetricKind
+from experiments.ab.case import Margin, MetricKind
 from experiments.ab.effect import Effect
+from experiments.ab.heterogeneity import Shrunk
+from experiments.ab.money import Bounded
+from experiments.ab.soundness import Finding
+
+MARKS = {Finding.SOUND: "ok", Finding.CAREFUL: "CARE", Finding.UNSOUND: "FAILED"}
 
 
 def plain(value: float) -> str:
@@ -27,7 +32,7 @@ def percent(value: float) -> str:
     return "unbounded" if math.isinf(value) else f"{100 * value:+.3g} %"
 
 
-def within(effect: Effect) -> str:
+def within(effect: Effect | Bounded | Shrunk) -> str:
     """Return `+0.77 [+0.485, +1.055]`."""
     return f"{signed(effect.estimate)} [{signed(effect.low)}, {signed(effect.high)}]"
 
@@ -48,10 +53,19 @@ def figure(kind: MetricKind, value: float) -> str:
     return f"{100 * value:.4g} %" if kind is MetricKind.PROPORTION else plain(value)
 
 
+def in_unit(kind: MetricKind, effect: Effect) -> str:
+    """Return an absolute effect with its interval, of shares in percentage points."""
+    return points(effect) if kind is MetricKind.PROPORTION else within(effect)
+
+
+def shows(margin: Margin) -> Callable[[float], str]:
+    """Return what writes figures that are compared with a margin: percent, or in the metric's unit."""
+    return percent if margin.relative else signed
+
+
 def change(result: MetricResult) -> str:
     """Return a metric's effect with its interval, absolute and relative."""
-    effect = result.absolute.effect
-    absolute = points(effect) if result.metric.kind is MetricKind.PROPORTION else within(effect)
+    absolute = in_unit(result.metric.kind, result.absolute.effect)
     return absolute if result.relative is None else f"{absolute}, {within_percent(result.relative.effect)}"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from decision.errors import NotEnoughData
@@ -14,14 +13,13 @@ from decision.programme.metrics import KNOWN
 from decision.programme.model import Programme
 from decision.records import Group
 from experiments.ab.case import Arms, Case, Metric
-from experiments.ab.case_file import read_case
+from experiments.ab.case_file import PROGRAMME_CASE, read_case
 from experiments.ab.case_metrics import metric_as_declared
 from experiments.ab.case_source import over_windows, windows_of
 from experiments.ab.ledger_units import GROUP, Measured, measured, table_of
 from experiments.ab.plans import Plan
 from experiments.ab.units import Units, read_units
 
-TEMPLATE = Path(__file__).parents[1] / "ab" / "programme_case.toml"
 COLUMNS = (GROUP, "store", "trigger", "assigned_at", "customer_id")
 
 
@@ -115,4 +113,4 @@ def _compared(customers: Customers, control: Group, lacking: str) -> tuple[Case,
 
 
 def _template() -> Case:
-    return read_case(TEMPLATE, (*COLUMNS, *KNOWN), None, shares={Group.HOLDOUT: 0.5, Group.POLICY: 0.5})
+    return read_case(PROGRAMME_CASE, (*COLUMNS, *KNOWN), None, shares={Group.HOLDOUT: 0.5, Group.POLICY: 0.5})

@@ -18,7 +18,7 @@ from experiments.ab.pictures import Pictures, pictures_of, segments_together
 from experiments.ab.words import spoken
 from experiments.live.findings import Compared, Findings
 from experiments.live.headline import headline_of, usual_line
-from experiments.pages import Page, Section, Table, html_of
+from experiments.pages import Page, Section, Table, html_of, shown
 
 _CLAIMS = (
     (
@@ -111,7 +111,7 @@ def _sections(found: Findings, tell: Callable[[str], None]) -> Iterator[Section]
             table=Table(["claim", "causal?", "why"], _CLAIMS, texts=True),
         )
         yield details.plan(analysis)
-        yield from _there(details.figures(analysis))
+        yield from shown(details.figures(analysis))
         yield details.definitions(analysis, "")
 
 
@@ -125,14 +125,14 @@ def _measured(found: Findings, compared: Compared, tell: Callable[[str], None]) 
     if found.usual is not None and found.usual.analysis.sound:
         usual = found.usual.analysis
         money |= {f"{arm} against {spoken(usual.case.arms.control)}": one for arm, one in usual.money.items()}
-    yield from _there(sections.money(money, currency, doubt))
-    yield from _there(sections.guardrails(analysis))
+    yield from shown(sections.money(money, currency, doubt))
+    yield from shown(sections.guardrails(analysis))
     yield sections.soundness(analysis)
     yield sections.effects(analysis, pictures.forest)
     for key, parts in segments_together(analysis).items():
         if key in pictures.segments:
             yield sections.segments(parts, pictures.segments[key], alpha=analysis.case.plan.alpha, doubt=doubt)
-    yield from _there(details.actions(found.actions, currency))
+    yield from shown(details.actions(found.actions, currency))
 
 
 def _drawn(found: Findings, compared: Compared, tell: Callable[[str], None]) -> tuple[Pictures, Evidence]:
@@ -184,11 +184,6 @@ def _budget(budget: Budget, used: Used, currency: str) -> list[str]:
 
 def _share(used: float, limit: float) -> str:
     return f", {100 * used / limit:.0f} %" if limit else ""
-
-
-def _there(section: Section | None) -> Iterator[Section]:
-    if section is not None:
-        yield section
 
 
 def _signed(value: float, digits: int, currency: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,3 +62,9 @@ class Page:
     alarms: Sequence[tuple[str, str]] = ()
     lines: Sequence[str] = ()
     doubt: str = ""
+
+
+def shown(section: Section | None) -> Iterator[Section]:
+    """Yield a section, where there is one."""
+    if section is not None:
+        yield section

@@ -19,7 +19,7 @@ def html_of(page: Page, *, made_at: datetime) -> str:
     """Return the page."""
     environment = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["inline"] = _inline
-    environment.filters["alternative"] = alternative
+    environment.filters["alternative"] = _alternative
     return environment.get_template("page.html").render(page=page, made_at=made_at)
 
 
@@ -31,7 +31,7 @@ def write_page(path: Path, html: str) -> None:
     unfinished.replace(path)
 
 
-def alternative(section: Section) -> str:
+def _alternative(section: Section) -> str:
     """Return what stands for a section's picture."""
     return section.alt or section.title
 

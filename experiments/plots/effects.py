@@ -12,13 +12,15 @@ import numpy as np
 from experiments.ab.distributions import Distribution
 from experiments.ab.heterogeneity import Heterogeneity
 from experiments.ab.over_time import Series
-from experiments.plots.style import DIM, INK, LOSS, NOTE, own_style, short
+from experiments.plots.style import DIM, INK, LOSS, NOTE, own_style, panels, short
 
 # Told apart without colour too: by marker and by line.
 ARMS = ("#2b5f9e", "#b3730f", "#7a4a94", "#1f6f5c", "#a03b5c")
 MARKERS = ("o", "s", "D", "^", "v")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)))
 LONGEST = 26
+# Inches.
+WIDTH = 9.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def forest(strips: Sequence[tuple[Strip, Strip | None]]) -> Any:
     from matplotlib.figure import Figure
 
     heights = [0.75 + 0.34 * len(strip.bars) for strip, _ in strips]
-    figure = Figure(figsize=(9.2, sum(heights) + 0.3), layout="constrained", dpi=130, facecolor="white")
+    figure = Figure(figsize=(WIDTH, sum(heights) + 0.3), layout="constrained", dpi=130, facecolor="white")
     axes = figure.subplots(len(strips), 2, squeeze=False, gridspec_kw={"height_ratios": heights})
     for row, pair in zip(axes, strips, strict=True):
         for ax, strip in zip(row, pair, strict=True):
@@ -126,7 +128,7 @@ def distribution(found: Distribution) -> Any:
 
     zeros, rest = bool(found.zero.any()), bool(len(found.edges))
     ratios = [1.0, 2.4] if zeros and rest else [1.0]
-    figure = Figure(figsize=(9.2, max(3.4, 1.2 + 0.34 * len(found.arms))), layout="constrained", dpi=130)
+    figure = Figure(figsize=(WIDTH, max(3.4, 1.2 + 0.34 * len(found.arms))), layout="constrained", dpi=130)
     axes = list(figure.subplots(1, len(ratios), squeeze=False, gridspec_kw={"width_ratios": ratios}).flat)
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
@@ -179,16 +181,5 @@ def by_segment(found: Sequence[tuple[str, Heterogeneity]], *, unit: str, scale: 
 
 
 def _in_pairs(n: int, height: float) -> tuple[Any, list[Any]]:
-    """Return a figure with `n` axes, one or two in a row."""
-    from matplotlib.figure import Figure
-
-    columns = min(n, 2)
-    rows = -(-n // columns)
-    figure = Figure(figsize=(9.2, height * rows), layout="constrained", dpi=130, facecolor="white")
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for ax in axes[n:]:
-        ax.remove()
-    for ax in axes[:n]:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(alpha=0.2)
-    return figure, axes[:n]
+    """Return a figure of one width with `n` axes, one or two in a row."""
+    return panels(n, width=WIDTH / min(n, 2), height=height, in_a_row=2)

@@ -28,11 +28,11 @@ def own_style(draw: Callable[P, Any]) -> Callable[P, Any]:
     return drawn
 
 
-def panels(n: int, *, width: float, height: float) -> tuple[Any, list[Any]]:
-    """Return a figure and `n` axes, at most five in a row; sizes in inches, for one panel."""
+def panels(n: int, *, width: float, height: float, in_a_row: int = A_ROW) -> tuple[Any, list[Any]]:
+    """Return a figure and `n` axes, at most so many in a row; sizes in inches, for one panel."""
     from matplotlib.figure import Figure
 
-    columns = min(n, A_ROW)
+    columns = min(n, in_a_row)
     rows = -(-n // columns)
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained", dpi=130, facecolor="white")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
