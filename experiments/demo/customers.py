@@ -39,6 +39,7 @@ def know_customers(home: Home, *, now: datetime, seed: int) -> Iterator[str]:
     from experiments.live.commands import PAGE
     from experiments.live.headline import headline_of
     from experiments.live.run import report
+    from experiments.pages import write_page
 
     yield f"{headline_of(report(home, home.root / PAGE, now=now))} See {PAGE}"
     programme, ledger = home.programme(), home.ledger()
@@ -55,7 +56,7 @@ def know_customers(home: Home, *, now: datetime, seed: int) -> Iterator[str]:
     yield f"{kept:,} customers in segments, see {REPORT}"
     yield from (verdict.sentence() for verdict in models.verdicts if not verdict.enough)
     page = page_of(findings(found, history, programme), made_at=now)
-    (home.root / REPORT).write_text(page, encoding="utf-8")
+    write_page(home.root / REPORT, page)
 
 
 def main(folder: str) -> None:
