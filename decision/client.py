@@ -184,7 +184,7 @@ class Encore:
 
     def _asked(self, path: str, body: bytes, until: float) -> Answer:
         """Send a body until it is answered. Raises `Refused`, or `Unreachable` when there is no time for another go."""
-        pause = FIRST_PAUSE
+        pause, fault = FIRST_PAUSE, None
         while True:
             least = 0.0
             try:
@@ -198,7 +198,8 @@ class Encore:
                     answer.retry_after or 0,
                 )
             except TimeoutError:
-                raise Unreachable("Expected an answer in time, found none.", code="timeout") from None
+                # What went wrong before tells more than that there was no time left for another go.
+                raise fault or Unreachable("Expected an answer in time, found none.", code="timeout") from None
             except OSError as error:
                 fault = Unreachable(f"Expected an answer, found: {error or type(error).__name__}.")
             wait = max(least, pause * self._random.uniform(0.5, 1.5))

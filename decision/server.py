@@ -9,9 +9,14 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from decision.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication
 
 # What the server itself has to say goes where this process's lines go.
 LOGGING = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}}
@@ -70,6 +75,41 @@ def end_with_parent() -> None:
         signal.pthread_kill(main, signal.SIGTERM)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+class CloseWhenTold:
+    """A WSGI application whose answers end their connections once this worker has been told to stop.
+
+    A connection that is kept alive could ask on: the server waits for it to end by itself, until it kills the worker.
+    """
+
+    def __init__(self, app: WSGIApplication) -> None:
+        """Listen for SIGTERM from here on; to be made in the main thread, where nobody else listens for signals."""
+        self._app = app
+        self._told = threading.Event()
+        heard, self._tell = socket.socketpair()
+        self._tell.setblocking(False)
+        others = signal.set_wakeup_fd(self._tell.fileno())
+        if others != -1:
+            signal.set_wakeup_fd(others)
+            return
+
+        def listen() -> None:
+            while signals := heard.recv(64):
+                if signal.SIGTERM in signals:
+                    self._told.set()
+
+        threading.Thread(target=listen, name="signals", daemon=True).start()
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        if not self._told.is_set():
+            return self._app(environ, start_response)
+
+        def begin_last_response(line: str, headers: list[tuple[str, str]], *failure: Any) -> Callable[[bytes], object]:
+            return start_response(line, [*headers, ("Connection", "close")], *failure)
+
+        return self._app(environ, begin_last_response)
 
 
 def run(target: str, *, host: str, port: int, workers: int, threads: int) -> None:

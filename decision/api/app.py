@@ -105,6 +105,7 @@ def from_environment() -> Flask:
     counted = _counting(home)
     shop = Shop(home)
     app = create_app(shop, counted, form)
+    app.wsgi_app = server.CloseWhenTold(app.wsgi_app)  # type: ignore[method-assign]
     shop.follow()
     log.info("ready", extra={"facts": {"pid": os.getpid(), "policy_version": shop.serving.version}})
     return app

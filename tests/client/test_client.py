@@ -340,7 +340,7 @@ def test_garbage_is_control(garbage: bytes) -> None:
         connection.sendall(garbage)
         connection.close()
 
-    with scripted(turn) as script, Encore(script.url, "key", timeout=0.3, event_timeout=0.3) as encore:
+    with scripted(turn) as script, Encore(script.url, "key", timeout=1.0, event_timeout=1.0) as encore:
         assert encore.decide(question()).reasons[0].code == "unreachable"
         with pytest.raises(Unreachable):
             encore.events([visit()])

@@ -1,5 +1,7 @@
 """A server that is told to stop in the middle of load finishes what it has taken."""
 
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -56,3 +58,38 @@ def asked_until_it_ends(server: Server) -> set[str]:
     while len(answered) < 10 * TILLS and time.monotonic() < end:
         time.sleep(0.01)
     return answered
+
+
+TOLD = """
+import os, signal, time
+from decision.server import CloseWhenTold
+
+def answer(environ, start_response):
+    start_response("200 OK", [("X-A", "1")])
+    return [b""]
+
+def headers():
+    found = []
+    app({}, lambda line, headers, *failure: found.extend(headers))
+    return found
+
+signal.signal(signal.SIGTERM, lambda number, frame: None)
+app = CloseWhenTold(answer)
+assert headers() == [("X-A", "1")]
+for _ in range(100):
+    os.kill(os.getpid(), signal.SIGTERM)
+until = time.monotonic() + 20
+while len(headers()) == 1 and time.monotonic() < until:
+    time.sleep(0.01)
+print(headers())
+listens = signal.set_wakeup_fd(-1)
+signal.set_wakeup_fd(listens)
+CloseWhenTold(answer)
+assert signal.set_wakeup_fd(-1) == listens, "another's was taken away"
+"""
+
+
+def test_answers_end_connections_once_a_worker_is_told_to_stop() -> None:
+    done = subprocess.run([sys.executable, "-c", TOLD], capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "[('X-A', '1'), ('Connection', 'close')]\n"

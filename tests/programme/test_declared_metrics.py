@@ -6,11 +6,11 @@ from decision.errors import InvalidProgramme
 from decision.programme import metrics
 from decision.programme.read import parse_programme
 from experiments.ab.case import MetricKind, Role
-from experiments.ab.case_file import read_tables
+from experiments.ab.case_file import PROGRAMME_CASE, read_tables
 from experiments.ab.case_metrics import metric_as_declared
 from experiments.ab.effect import RelativeMethod
 from experiments.ab.noninferiority import Better
-from experiments.live.comparisons import TEMPLATE, programme_metrics
+from experiments.live.comparisons import programme_metrics
 from tests.support import PROGRAMME
 
 PRIMARY = '[metrics.net]\nkind = "mean"\nrole = "primary"\ncolumn = "net"\n'
@@ -32,7 +32,7 @@ def test_without_any_the_usual_ones_are_measured() -> None:
     programme = parse_programme(PROGRAMME)
     assert programme.metrics == ()
     named = tuple(metric.name for metric in programme_metrics(programme))
-    assert named == tuple(read_tables(TEMPLATE)[1]["metrics"])  # type: ignore[arg-type]
+    assert named == tuple(read_tables(PROGRAMME_CASE)[1]["metrics"])  # type: ignore[arg-type]
 
 
 def test_what_can_be_declared_is_what_analyses_know() -> None:

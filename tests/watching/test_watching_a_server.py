@@ -314,7 +314,7 @@ def test_a_fault_is_told_with_its_place_and_without_its_text(home: Home) -> None
         told = [line for line in lines(server) if line["level"] == "error"]
         assert 1 <= len(told) <= 2, "once for each process"
         assert told[0]["fault"] == "LedgerError"
-        assert "ledger/sqlite.py" in told[0]["place"]
+        assert "ledger/writing.py" in told[0]["place"]
         assert told[0]["request_id"]
         assert SECRETS[1] not in text_of(server)
 
