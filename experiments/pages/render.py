@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
-from experiments.pages.parts import Page, Section
+from experiments.pages.parts import Page, Picture, Section
 
 _FOLDER = Path(__file__).parent
 
@@ -18,7 +18,8 @@ _FOLDER = Path(__file__).parent
 def html_of(page: Page, *, made_at: datetime) -> str:
     """Return the page."""
     environment = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["inline"] = _inline
+    environment.filters["wide"] = _wide
+    environment.filters["narrow"] = _narrow
     environment.filters["alternative"] = _alternative
     return environment.get_template("page.html").render(page=page, made_at=made_at)
 
@@ -34,6 +35,15 @@ def write_page(path: Path, html: str) -> None:
 def _alternative(section: Section) -> str:
     """Return what stands for a section's picture."""
     return section.alt or section.title
+
+
+def _wide(figure: Any) -> str:
+    return _inline(figure.wide if isinstance(figure, Picture) else figure)
+
+
+def _narrow(figure: Any) -> str:
+    """Return what stands in its place on a small screen; empty where there is nothing."""
+    return _inline(figure.narrow) if isinstance(figure, Picture) else ""
 
 
 def _inline(figure: Any) -> str:
