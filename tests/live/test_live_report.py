@@ -25,7 +25,7 @@ from experiments.live.findings import Findings, findings
 from experiments.live.forecast import told_apart_at
 from experiments.live.headline import headline_of
 from experiments.live.page import page
-from experiments.live.published import publish
+from experiments.live.published import head_of_programme, publish
 from experiments.live.run import report
 from tests.live.worlds import OFFER, World, home_of, programme_of_worlds
 from tests.support import NOW, PROGRAMME, bought, decided
@@ -111,6 +111,8 @@ def test_a_policy_that_does_what_the_holdout_gets_is_not_yet_known(tmp_path: Pat
     found = findings(ledger, programme, now=world.now)
     assert world.gain == 0
     assert headline_of(found).startswith("Not yet known: Encore earns between ")
+    head = head_of_programme(found)
+    assert (head.state, head.outcomes) == ("clear", {"policy": "undecided"}), "it may be read, and can't tell so far"
     assert [one.effect for one in found.actions] == [None], "an action that was never drawn has no effect"
     assert "budgets" not in {section.title.lower() for section in page(found).sections}
 
