@@ -70,7 +70,8 @@ def analyse(
     """Say what a test found: soundness first, then effects as the plan lets them be read, and money.
 
     CASE is a TOML file that says what is compared and how it is read. Without one, this programme is compared with its
-    holdout, valid at any look, by the metrics of programme.toml.
+    holdout and with business as usual, valid at any look, by the metrics of programme.toml; --json, --report and --log
+    are of the holdout.
 
     \b
     encore ab analyse case.toml --report spring.html --log --publish
@@ -79,7 +80,6 @@ def analyse(
     Exit code: 0 sound, and to be read; 1 not sound, too early or not enough data; 2 an error.
     """
     from experiments.ab.as_json import json_text
-    from experiments.ab.as_text import lines_of, lines_of_actions
     from experiments.ab.asked import analysed_case, analysed_programme
     from experiments.ab.case_file import PROGRAMME_CASE
     from experiments.ab.evidence import evidence_of
@@ -91,18 +91,14 @@ def analyse(
     else:
         asked = analysed_case(home, case_path or PROGRAMME_CASE, file, name, now=utc_now(), tell=_tell)
     found, actions = asked.analysis, asked.actions
-    lines = [asked.head.verdict] if asked.is_programme or found is None else []
-    lines += [asked.why_not] if asked.why_not else []
-    if found is not None:
-        currency = home.programme().currency if actions else ""
-        lines += [*lines_of(found), *(lines_of_actions(actions, currency) if actions else ())]
-    entries = whole(asked.head, found, actions)
-    click.echo(json_text(entries) if as_json else "\n".join(lines))
+    lines = asked.lines(home.programme().currency if actions else "")
+    click.echo(json_text(whole(asked.head, found, actions)) if as_json else "\n".join(lines))
     if publish:
         if not asked.is_programme:
             require_free(asked.head.id)
-        home.results.publish(asked.head, entries)
-        click.echo(f"Published as {asked.head.id}, see GET /v1/experiments/{asked.head.id}.", err=True)
+        for one in asked.each:
+            home.results.publish(one.head, whole(one.head, one.analysis, one.actions))
+            click.echo(f"Published as {one.head.id}, see GET /v1/experiments/{one.head.id}.", err=True)
     if found is not None and asked.units is not None and (page is not None or log):
         evidence = evidence_of(
             found,

@@ -16,6 +16,7 @@ from decision.programme.model import Programme
 from decision.programme.read import parse_programme
 from decision.records import CONTROL, Group
 from decision.wiring import Home
+from experiments.ab.asked import analysed_programme
 from experiments.ab.effect import Effect
 from experiments.ab.plans import Plan, PlanKind, level_now
 from experiments.ab.soundness import Finding
@@ -23,7 +24,7 @@ from experiments.ab.tails import quantile
 from experiments.live.checks import checks_of_programme
 from experiments.live.findings import Findings, findings
 from experiments.live.forecast import told_apart_at
-from experiments.live.headline import headline_of
+from experiments.live.headline import headline_of, usual_line
 from experiments.live.page import page
 from experiments.live.published import head_of_programme, publish
 from experiments.live.run import report
@@ -92,6 +93,20 @@ def test_against_business_as_usual_there_is_a_comparison_of_its_own(gaining: tup
     assert found is not None
     assert set(found.analysis.counts) == {"policy", "business_as_usual"}
     assert found.analysis.left_out.keys() == {"holdout"}
+
+
+def test_a_terminal_says_both_comparisons_and_both_are_published(gaining: tuple[Home, Findings]) -> None:
+    home, found = gaining
+    asked = analysed_programme(home, None, now=GAIN.now, tell=lambda _: None)
+    lines = asked.lines("EUR")
+    assert lines[:2] == [headline_of(found), usual_line(found)]
+    assert found.holdout is not None
+    assert found.usual is not None
+    units = [
+        ", ".join(f"{arm} {n:,}" for arm, n in one.analysis.counts.items()) for one in (found.holdout, found.usual)
+    ]
+    assert [line.removeprefix("units").strip() for line in lines if line.startswith("units ")] == units
+    assert [one.head.id for one in asked.each] == ["programme", "programme-against-business-as-usual"]
 
 
 def test_what_is_published_is_served_as_it_is_printed(gaining: tuple[Home, Findings]) -> None:
