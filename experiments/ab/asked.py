@@ -104,7 +104,9 @@ def analysed_case(
         return Asked(AnalysisHead(name or id_of(title), title, "", "not_enough_data", str(error), now))
     ours = case.file is None
     analysis = analyse(case, units, claim=CLAIM if ours else RANDOMISED, tell=tell)
-    actions = action_effects(home.ledger().rewarded(), case.plan, case.correction) if ours else ()
+    # Decisions may be enough for them before customers are: no figure of a test is shown before its time.
+    told = ours and not analysis.too_early
+    actions = action_effects(home.ledger().rewarded(), case.plan, case.correction) if told else ()
     head = head_of(analysis, name or id_of(title), as_of=now)
     return Asked(head, analysis, units, actions, text, _known_after(home, case) if ours else 0.0)
 
