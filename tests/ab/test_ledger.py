@@ -109,9 +109,11 @@ def test_actions_are_compared_by_their_propensities(days: Days) -> None:
 def test_the_command_without_a_case_is_about_the_programme(tmp_path: Path) -> None:
     runner = CliRunner()
     runner.invoke(main, ["--home", str(tmp_path), "init"])
-    result = runner.invoke(main, ["--home", str(tmp_path), "ab", "analyse"])
+    result = runner.invoke(main, ["--home", str(tmp_path), "ab", "analyse", "--report", str(tmp_path / "page.html")])
     assert result.exit_code == 1
     assert "found none yet" in result.output
+    assert "there is nothing to report" in result.stderr
+    assert not (tmp_path / "page.html").exists()
 
 
 def test_no_action_is_told_while_customers_are_too_few_for_the_plan(days: Days, tmp_path: Path) -> None:

@@ -120,11 +120,24 @@ def test_the_page_holds_all_it_shows_wide_and_narrow_and_needs_no_script(told: T
 
 
 def test_json_is_the_same_on_every_surface(told: Told) -> None:
+    from mlflow import MlflowClient
+
     assert json.loads(told.home.results.whole("spring")) == told.said
     assert told.said["outcomes"] == {one["arm"]: one["outcome"] for one in told.said["verdicts"]} == {"new": "better"}
     (head,) = told.home.results.listed().heads
     assert (head.state, head.outcomes) == (told.said["state"], told.said["outcomes"])
     assert told.said.items() >= json.loads(json.dumps(entries_of(told.analysis))).items()
+    kept = MlflowClient(told.tracking).download_artifacts(told.run_id, "analysis.json")
+    assert json.loads(Path(kept).read_text()) == told.said
+
+
+def test_the_docs_name_all_that_json_has(told: Told) -> None:
+    page_of_docs = (Path(__file__).parents[2] / "docs" / "ab.md").read_text()
+    table = page_of_docs.partition("## For machines")[2].partition("\n## ")[0]
+    named = {key for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)}
+    assert named == told.said.keys()
+    for name in [*State, *Outcome]:
+        assert f"`{name}`" in table
 
 
 def test_states_and_outcomes_have_one_name_each() -> None:
