@@ -17,7 +17,9 @@ _FOLDER = Path(__file__).parent
 
 def html_of(page: Page, *, made_at: datetime) -> str:
     """Return the page."""
-    environment = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_together
+    )
     environment.filters["wide"] = _wide
     environment.filters["narrow"] = _narrow
     environment.filters["alternative"] = _alternative
@@ -30,6 +32,11 @@ def write_page(path: Path, html: str) -> None:
     unfinished = path.with_name(path.name + ".part")
     unfinished.write_text(html, encoding="utf-8")
     unfinished.replace(path)
+
+
+def _together(value: Any) -> Any:
+    """Keep a number and its percent sign in one line; files are shown as they are."""
+    return value.replace(" %", "\N{NO-BREAK SPACE}%") if isinstance(value, str) and "\n" not in value else value
 
 
 def _alternative(section: Section) -> str:

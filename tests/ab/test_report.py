@@ -106,6 +106,7 @@ def test_the_page_says_the_verdict_first_and_its_numbers_are_the_analysis(told: 
     places = [text.index(part) for part in ("What changed", "Guardrail metrics", "Was the test sound?", "In money")]
     assert places == sorted(places)
     assert "SAFE" in text
+    assert " %" not in told.html.partition("<pre>")[0], "a percent sign stays beside its number"
     assert 'role="alert"' not in told.html
     assert 'class="doubtful"' not in told.html
 
