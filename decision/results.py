@@ -21,7 +21,8 @@ FOLDER = "analyses"
 # The programme's own analysis.
 PROGRAMME = "programme"
 LARGEST, LONGEST_HEAD, MOST = 8_000_000, 20_000, 1_000
-State = Literal["clear", "not_yet", "unsound", "not_enough_data"]
+State = Literal["clear", "too_early", "unsound", "not_enough_data"]
+Outcome = Literal["better", "worse", "undecided", "harmful", "too_early", "unsound", "not_enough_data"]
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _ENDING = ".json"
 
@@ -39,18 +40,26 @@ class AnalysisHead(Struct, frozen=True):
     state: Annotated[
         State,
         Meta(
-            description="clear: it may be read; not_yet: too early, or not told apart yet; unsound: a check failed; "
-            "not_enough_data"
+            description="clear: it may be read, whatever it says; too_early: its plan says to wait, and no figure is "
+            "shown; unsound: a check failed; not_enough_data"
         ),
     ]
     verdict: str
     as_of: Annotated[datetime, Meta(tz=True, description="When it was computed")]
+    outcomes: Annotated[
+        dict[str, Outcome],
+        Meta(
+            description="By arm, against control. undecided: can't be told apart, so far where the plan goes on; "
+            "harmful: a guardrail metric is harmed beyond its margin"
+        ),
+    ] = {}
 
 
 class AnalysisResult(AnalysisHead, frozen=True):
     """A whole analysis, as encore ab analyse --json prints it. Where there was not enough data, little is in it."""
 
     sound: bool | None = None
+    too_early: Annotated[bool, Meta(description="No figure is shown: effects are null, money is empty")] = False
     clear: bool = False
     claim: str = ""
     case: dict[str, Any] | None = None

@@ -23,7 +23,7 @@ class Outcome(StrEnum):
     WORSE = "worse"
     UNDECIDED = "undecided"
     HARMFUL = "harmful"
-    NOT_YET = "not_yet"
+    TOO_EARLY = "too_early"
     UNSOUND = "unsound"
     NOT_ENOUGH_DATA = "not_enough_data"
 
@@ -130,7 +130,7 @@ class Analysis:
         if not self.sound:
             return State.UNSOUND
         outcomes = {verdict.outcome for verdict in self.verdicts}
-        if self.too_early or Outcome.NOT_YET in outcomes:
+        if self.too_early or Outcome.TOO_EARLY in outcomes:
             return State.TOO_EARLY
         return State.NOT_ENOUGH_DATA if Outcome.NOT_ENOUGH_DATA in outcomes else State.CLEAR
 

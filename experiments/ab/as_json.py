@@ -20,13 +20,8 @@ from experiments.ab.planning_table import Outlooks
 _FIGURES = ("control", "treatment", "relative", "adjusted_p_value", "guardrail", "posterior")
 
 
-def json_of(analysis: Analysis, actions: tuple[ActionEffect, ...] = ()) -> str:
-    """Return the analysis, and the comparison of actions where there is one."""
-    return json_text(entries_of(analysis, actions))
-
-
 def entries_of(analysis: Analysis, actions: tuple[ActionEffect, ...] = ()) -> dict[str, Any]:
-    """Return the same as dictionaries and lists.
+    """Return the analysis, and the comparison of actions where there is one, as dictionaries and lists.
 
     A figure that must not be read yet is null, as on every other surface: whoever has seen it has looked.
     """

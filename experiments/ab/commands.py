@@ -10,8 +10,7 @@ import click
 from decision.wiring import Home, utc_now
 
 if TYPE_CHECKING:
-    from experiments.ab.analysis import Analysis
-    from experiments.ab.evidence import Evidence
+    from experiments.ab.asked import Asked
 
 _CASE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(dir_okay=False, path_type=Path)
@@ -70,7 +69,8 @@ def analyse(
     """Say what a test found: soundness first, then effects as the plan lets them be read, and money.
 
     CASE is a TOML file that says what is compared and how it is read. Without one, this programme is compared with its
-    holdout, valid at any look, by the metrics of programme.toml.
+    holdout and with business as usual, valid at any look, by the metrics of programme.toml; --json, --report and --log
+    are of the holdout.
 
     \b
     encore ab analyse case.toml --report spring.html --log --publish
@@ -79,10 +79,8 @@ def analyse(
     Exit code: 0 sound, and to be read; 1 not sound, too early or not enough data; 2 an error.
     """
     from experiments.ab.as_json import json_text
-    from experiments.ab.as_text import lines_of, lines_of_actions
     from experiments.ab.asked import analysed_case, analysed_programme
     from experiments.ab.case_file import PROGRAMME_CASE
-    from experiments.ab.evidence import evidence_of
     from experiments.ab.published import require_free, whole
 
     home: Home = ctx.obj
@@ -91,38 +89,40 @@ def analyse(
     else:
         asked = analysed_case(home, case_path or PROGRAMME_CASE, file, name, now=utc_now(), tell=_tell)
     found, actions = asked.analysis, asked.actions
-    lines = [asked.head.verdict] if asked.is_programme or found is None else []
-    lines += [asked.why_not] if asked.why_not else []
-    if found is not None:
-        currency = home.programme().currency if actions else ""
-        lines += [*lines_of(found), *(lines_of_actions(actions, currency) if actions else ())]
-    entries = whole(asked.head, found, actions)
-    click.echo(json_text(entries) if as_json else "\n".join(lines))
+    text = "\n".join(asked.lines(home.programme().currency if actions else ""))
+    entries = json_text(whole(asked.head, found, actions))
+    click.echo(entries if as_json else text)
     if publish:
         if not asked.is_programme:
             require_free(asked.head.id)
-        home.results.publish(asked.head, entries)
-        click.echo(f"Published as {asked.head.id}, see GET /v1/experiments/{asked.head.id}.", err=True)
-    if found is not None and asked.units is not None and (page is not None or log):
-        evidence = evidence_of(
-            found,
-            asked.units,
-            actions=actions,
-            case_text=asked.text,
-            known_after_days=asked.known_after_days,
-            tell=_tell,
-        )
-        _keep(home, found, evidence, lines, page=page, log=log)
+        for one in asked.each:
+            home.results.publish(one.head, whole(one.head, one.analysis, one.actions))
+            click.echo(f"Published as {one.head.id}, see GET /v1/experiments/{one.head.id}.", err=True)
+    if page is not None or log:
+        _keep(home, asked, (text, entries), page=page, log=log)
     if found is None or not found.clear:
         ctx.exit(1)
 
 
-def _keep(home: Home, found: Analysis, evidence: Evidence, lines: list[str], *, page: Path | None, log: bool) -> None:
+def _keep(home: Home, asked: Asked, said: tuple[str, str], *, page: Path | None, log: bool) -> None:
     """Write the page, and log the run, where asked for; where they are is told beside the result."""
+    from experiments.ab.evidence import evidence_of
     from experiments.ab.page import page as parts_of
     from experiments.ab.pictures import pictures_of
     from experiments.pages import html_of, write_page
 
+    found = asked.analysis
+    if found is None or asked.units is None:
+        click.echo("Nobody is measured yet: there is nothing to report or to log.", err=True)
+        return
+    evidence = evidence_of(
+        found,
+        asked.units,
+        actions=asked.actions,
+        case_text=asked.text,
+        known_after_days=asked.known_after_days,
+        tell=_tell,
+    )
     _tell("drawing")
     pictures = pictures_of(found, evidence)
     html = html_of(parts_of(found, evidence, pictures), made_at=utc_now())
@@ -132,7 +132,7 @@ def _keep(home: Home, found: Analysis, evidence: Evidence, lines: list[str], *, 
     if log:
         from experiments.ab.tracked import Written, experiment_of, log_analysis
 
-        run_id = log_analysis(found, evidence, pictures, Written(lines, html), experiment=experiment_of(home))
+        run_id = log_analysis(found, evidence, pictures, Written(html, *said), experiment=experiment_of(home))
         click.echo(f"MLflow run {run_id}, with the page and its plots; see `encore mlflow`.", err=True)
 
 

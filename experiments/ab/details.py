@@ -75,7 +75,7 @@ def _posterior(found: Posterior | None) -> str:
     return f"{signed(found.mean)} [{signed(found.low)}, {signed(found.high)}], {chance:.1f} %, {loss}"
 
 
-def actions(found: tuple[ActionEffect, ...], currency: str) -> Section | None:
+def actions(found: tuple[ActionEffect, ...], currency: str, doubt: str = "") -> Section | None:
     """Return the comparison of a bandit's actions with control."""
     if not found:
         return None
@@ -90,7 +90,7 @@ def actions(found: tuple[ActionEffect, ...], currency: str) -> Section | None:
         for one in sorted(found, key=lambda one: -one.effect.estimate if one.effect else float("inf"))
     ]
     heads = ["action", "drawn", f"{currency} for each decision, against control", "p", "corrected p"]
-    return Section("Actions against control", [CLAIM], table=Table(heads, rows))
+    return Section("Actions against control", [CLAIM], table=Table(heads, rows), doubt=doubt)
 
 
 def definitions(analysis: Analysis, case_text: str) -> Section:

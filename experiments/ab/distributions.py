@@ -13,8 +13,9 @@ from experiments.ab.metric_columns import MetricColumns, columns_of_metric
 from experiments.ab.units import Units
 
 BINS = 40
-# Few units lie far out. What is beyond this quantile of all arms is counted and not drawn.
-_DRAWN = 0.99
+# Few units lie far out. What is beyond this quantile of all arms is counted and not drawn; nor is what is many times
+# as far out as the middle half of the units is wide, where those are more than few.
+_DRAWN, _WIDTHS = 0.99, 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +79,20 @@ def _values(columns: MetricColumns) -> FloatArray:
 def _edges(values: FloatArray) -> FloatArray:
     if not len(values) or values.min() == values.max():
         return np.zeros(0)
-    low = 0.0 if values.min() > 0 else float(np.quantile(values, 1 - _DRAWN))
-    high = float(np.quantile(values, _DRAWN))
-    if not high > low:
-        low, high = float(values.min()), float(values.max())
+    low, high = _drawn(values)
     steps = np.unique(values)
     if len(steps) <= BINS and (np.diff(steps) >= 1).all() and (steps == steps.round()).all() and high - low <= BINS:
         # Counts: a bin for each number.
-        return np.arange(np.floor(low) - 0.5, np.ceil(high) + 1.0)
+        return np.arange(np.floor(max(low, steps[0])) - 0.5, np.ceil(high) + 1.0)
     return np.linspace(low, high, BINS + 1)
+
+
+def _drawn(values: FloatArray) -> tuple[float, float]:
+    """Return the ends between which values are drawn; from 0 on where that costs at most half of the width."""
+    low, lower, upper, high = np.quantile(values, [1 - _DRAWN, 0.25, 0.75, _DRAWN]).tolist()
+    if upper > lower:
+        far = _WIDTHS * (upper - lower)
+        low, high = max(low, lower - far), min(high, upper + far)
+    if not high > low:
+        return float(values.min()), float(values.max())
+    return (0.0 if values.min() > 0 and low < high - low else low), high

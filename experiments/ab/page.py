@@ -70,7 +70,7 @@ def _sections(analysis: Analysis, evidence: Evidence, pictures: Pictures) -> Ite
     for key, parts in segments_together(analysis).items():
         if key in pictures.segments:
             yield sections.segments(parts, pictures.segments[key], alpha=analysis.case.plan.alpha, doubt=doubt)
-    yield from shown(details.actions(evidence.actions, currency))
+    yield from shown(details.actions(evidence.actions, currency, doubt))
     yield details.plan(analysis)
     yield from shown(details.figures(analysis))
     yield details.definitions(analysis, evidence.case_text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,25 +11,26 @@ from experiments.ab.case import Metric, MetricKind
 from experiments.ab.evidence import Evidence
 from experiments.ab.noninferiority import Better
 from experiments.ab.words import spoken
+from experiments.pages import Picture
 from experiments.plots import effects as plots
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Figures of matplotlib; `over_time` and `distributions` by metric, `segments` by (metric, dimension)."""
+    """What is drawn; `over_time` and `distributions` by metric, `segments` by (metric, dimension)."""
 
-    forest: Any | None
-    over_time: dict[str, Any]
-    distributions: dict[str, Any]
-    segments: dict[tuple[str, str], Any]
+    forest: Picture | None
+    over_time: dict[str, Picture]
+    distributions: dict[str, Picture]
+    segments: dict[tuple[str, str], Picture]
 
     def named(self) -> dict[str, Any]:
-        """Return all figures under names for files."""
+        """Return all figures of matplotlib, as they are wide, under names for files."""
         return {
-            **({"effects": self.forest} if self.forest is not None else {}),
-            **{f"over_time_{_file(name)}": figure for name, figure in self.over_time.items()},
-            **{f"distribution_{_file(name)}": figure for name, figure in self.distributions.items()},
-            **{f"segments_{_file(' '.join(key))}": figure for key, figure in self.segments.items()},
+            **({"effects": self.forest.wide} if self.forest is not None else {}),
+            **{f"over_time_{_file(name)}": picture.wide for name, picture in self.over_time.items()},
+            **{f"distribution_{_file(name)}": picture.wide for name, picture in self.distributions.items()},
+            **{f"segments_{_file(' '.join(key))}": picture.wide for key, picture in self.segments.items()},
         }
 
 
@@ -39,7 +40,8 @@ def pictures_of(analysis: Analysis, evidence: Evidence) -> Pictures:
         return Pictures(None, {}, {}, {})
     metrics = {metric.name: metric for metric in analysis.case.metrics}
     over_time = {
-        name: plots.effect_over_time(
+        name: _both(
+            plots.effect_over_time,
             [one for one in evidence.over_time if one.metric.name == name],
             unit=unit_of(metrics[name]),
             scale=scale_of(metrics[name]),
@@ -47,15 +49,18 @@ def pictures_of(analysis: Analysis, evidence: Evidence) -> Pictures:
         for name in dict.fromkeys(one.metric.name for one in evidence.over_time)
     }
     segments = {
-        (name, dimension): plots.by_segment(
-            [(one.arm, one.effects) for one in parts], unit=unit_of(metrics[name]), scale=scale_of(metrics[name])
+        (name, dimension): _both(
+            plots.by_segment,
+            [(one.arm, one.effects) for one in parts],
+            unit=unit_of(metrics[name]),
+            scale=scale_of(metrics[name]),
         )
         for (name, dimension), parts in segments_together(analysis).items()
     }
     return Pictures(
         _forest(analysis),
         over_time,
-        {one.metric.name: plots.distribution(one) for one in evidence.distributions},
+        {one.metric.name: _both(plots.distribution, one) for one in evidence.distributions},
         segments,
     )
 
@@ -78,13 +83,17 @@ def unit_of(metric: Metric) -> str:
     return "percentage points" if metric.kind is MetricKind.PROPORTION else f"change of {spoken(metric.name)}"
 
 
-def _forest(analysis: Analysis) -> Any | None:
+def _both(draw: Callable[..., Any], found: Any, **named: Any) -> Picture:
+    return Picture(draw(found, **named), draw(found, **named, narrow=True))
+
+
+def _forest(analysis: Analysis) -> Picture | None:
     by_metric: dict[str, list[MetricResult]] = {}
     for result in analysis.results:
         by_metric.setdefault(result.metric.name, []).append(result)
     if not by_metric:
         return None
-    return plots.forest([(_absolute(results), _relative(results)) for results in by_metric.values()])
+    return _both(plots.forest, [(_absolute(results), _relative(results)) for results in by_metric.values()])
 
 
 def _absolute(results: Sequence[MetricResult]) -> plots.Strip:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from experiments.ab.analysis import Analysis, MetricResult, Segments
 from experiments.ab.case import MetricKind, Role
@@ -25,7 +24,7 @@ from experiments.ab.words import (
     within,
     within_percent,
 )
-from experiments.pages import Section, Table
+from experiments.pages import Picture, Section, Table
 
 _SAFETY = {
     Safety.SAFE: "SAFE: whatever it does, it is less than what is tolerated.",
@@ -34,7 +33,7 @@ _SAFETY = {
 }
 
 
-def effects(analysis: Analysis, picture: Any | None) -> Section:
+def effects(analysis: Analysis, picture: Picture | None) -> Section:
     """Return what changed, in words and as a forest plot; while it is too early, that it is."""
     if analysis.too_early:
         early = next(one for one in analysis.results if one.absolute.too_early)
@@ -137,7 +136,7 @@ def money(found: Mapping[str, Money], currency: str, doubt: str = "") -> Section
     return Section("In money", told, table=Table(heads, rows), doubt=doubt)
 
 
-def over_time(series: Sequence[Series], picture: Any, analysis: Analysis) -> Section:
+def over_time(series: Sequence[Series], picture: Picture, analysis: Analysis) -> Section:
     """Return how a metric's effect came to be what it is."""
     metric, plan = series[0].metric, analysis.case.plan
     told = []
@@ -153,7 +152,7 @@ def over_time(series: Sequence[Series], picture: Any, analysis: Analysis) -> Sec
     return Section(title, told, figure=picture, note=note, alt=alt, doubt=doubt_of(analysis))
 
 
-def distribution(found: Distribution, picture: Any, doubt: str = "") -> Section:
+def distribution(found: Distribution, picture: Picture, doubt: str = "") -> Section:
     """Return how a metric is spread over units."""
     name = spoken(found.metric.name)
     zeros = [f"{arm} {100 * share:.2f} %" for arm, share in zip(found.arms, found.zero.tolist(), strict=True)]
@@ -170,7 +169,7 @@ def distribution(found: Distribution, picture: Any, doubt: str = "") -> Section:
     return Section(f"Who has how much {name}", told, figure=picture, note=" ".join(notes), alt=alt, doubt=doubt)
 
 
-def segments(parts: Sequence[Segments], picture: Any, *, alpha: float, doubt: str = "") -> Section:
+def segments(parts: Sequence[Segments], picture: Picture, *, alpha: float, doubt: str = "") -> Section:
     """Return a metric's effects by the segments of a dimension."""
     metric, dimension = spoken(parts[0].metric), spoken(parts[0].effects.dimension)
     told = []

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from decision.errors import NotFound
 from decision.wiring import Home
 from experiments import tracking
 from experiments.ab.analysis import Analysis, MetricResult
-from experiments.ab.as_json import json_of
 from experiments.ab.evidence import Evidence
 from experiments.ab.pictures import Pictures
 
@@ -20,10 +19,11 @@ _LONGEST = 500
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An analysis as people read it: the lines of a terminal and the page."""
+    """An analysis as it is read: the page, the text of a terminal, and the JSON."""
 
-    lines: Sequence[str]
     html: str
+    text: str
+    json: str
 
 
 def experiment_of(home: Home) -> str:
@@ -42,8 +42,8 @@ def log_analysis(
     name = f"ab {analysis.case.name}"
     with tracking.run_in(experiment, name, parameters=parameters_of(analysis), tags=tags) as mlflow:
         tracking.log_metrics(mlflow, metrics_of(analysis))
-        mlflow.log_text(json_of(analysis, evidence.actions), "analysis.json")
-        mlflow.log_text("\n".join(written.lines) + "\n", "analysis.txt")
+        mlflow.log_text(written.json, "analysis.json")
+        mlflow.log_text(written.text + "\n", "analysis.txt")
         mlflow.log_text(written.html, "report.html")
         if evidence.case_text:
             mlflow.log_text(evidence.case_text, "case.toml")

@@ -37,7 +37,7 @@ def _of(case: Case, arm: str, results: Sequence[MetricResult]) -> Verdict:
     primary = [result for result in results if result.metric.role is Role.PRIMARY]
     early = [result for result in primary if result.absolute.too_early]
     if early:
-        return Verdict(arm, Outcome.NOT_YET, f"{arm} can't be judged yet. {early[0].absolute.sentence}")
+        return Verdict(arm, Outcome.TOO_EARLY, f"{arm} can't be judged yet. {early[0].absolute.sentence}")
     told = [result for result in primary if (result.adjusted_p_value or 0.0) <= case.plan.alpha]
     good = [result for result in told if _good(result)]
     bad = [result for result in told if not _good(result)]

@@ -132,7 +132,7 @@ def _measured(found: Findings, compared: Compared, tell: Callable[[str], None]) 
     for key, parts in segments_together(analysis).items():
         if key in pictures.segments:
             yield sections.segments(parts, pictures.segments[key], alpha=analysis.case.plan.alpha, doubt=doubt)
-    yield from shown(details.actions(found.actions, currency))
+    yield from shown(details.actions(found.actions, currency, doubt))
 
 
 def _drawn(found: Findings, compared: Compared, tell: Callable[[str], None]) -> tuple[Pictures, Evidence]:

@@ -19,6 +19,13 @@ def head_of_programme(found: Findings) -> AnalysisHead:
     return _whole(found, found.holdout, PROGRAMME, headline_of(found))[0]
 
 
+def head_of_usual(found: Findings) -> AnalysisHead | None:
+    """Return the same of the comparison with business as usual, where the programme has such a group."""
+    if found.usual is None and not found.no_usual:
+        return None
+    return _whole(found, found.usual, USUAL, usual_line(found))[0]
+
+
 def publish(found: Findings, results: Results) -> list[str]:
     """Write the programme's analyses for the service and return their ids."""
     parts = [_whole(found, found.holdout, PROGRAMME, headline_of(found))]

@@ -17,11 +17,20 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure of matplotlib, and the same narrow enough for a telephone."""
+
+    wide: Any
+    narrow: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
-    """A title, the sentences, and a figure of matplotlib or a table that shows it.
+    """A title, the sentences, and a figure or a table that shows it.
 
     Parameters
     ----------
+    figure : of matplotlib, or a `Picture` of two.
     note : how to read it.
     alt : what the figure shows, in words, for those who don't see it; the title unless given.
     doubt : why its results are not to be believed; they are greyed then, and the reason is above them.

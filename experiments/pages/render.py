@@ -10,15 +10,18 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
-from experiments.pages.parts import Page, Section
+from experiments.pages.parts import Page, Picture, Section
 
 _FOLDER = Path(__file__).parent
 
 
 def html_of(page: Page, *, made_at: datetime) -> str:
     """Return the page."""
-    environment = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["inline"] = _inline
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_together
+    )
+    environment.filters["wide"] = _wide
+    environment.filters["narrow"] = _narrow
     environment.filters["alternative"] = _alternative
     return environment.get_template("page.html").render(page=page, made_at=made_at)
 
@@ -31,9 +34,23 @@ def write_page(path: Path, html: str) -> None:
     unfinished.replace(path)
 
 
+def _together(value: Any) -> Any:
+    """Keep a number and its percent sign in one line; files are shown as they are."""
+    return value.replace(" %", "\N{NO-BREAK SPACE}%") if isinstance(value, str) and "\n" not in value else value
+
+
 def _alternative(section: Section) -> str:
     """Return what stands for a section's picture."""
     return section.alt or section.title
+
+
+def _wide(figure: Any) -> str:
+    return _inline(figure.wide if isinstance(figure, Picture) else figure)
+
+
+def _narrow(figure: Any) -> str:
+    """Return what stands in its place on a small screen; empty where there is nothing."""
+    return _inline(figure.narrow) if isinstance(figure, Picture) else ""
 
 
 def _inline(figure: Any) -> str:

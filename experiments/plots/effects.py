@@ -20,7 +20,7 @@ MARKERS = ("o", "s", "D", "^", "v")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)))
 LONGEST = 26
 # Inches.
-WIDTH = 9.2
+WIDTH, NARROW = 9.2, 4.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,20 @@ class Strip:
 
 
 @own_style
-def forest(strips: Sequence[tuple[Strip, Strip | None]]) -> Any:
-    """Return effects with intervals: a row for each metric, absolute on the left and relative on the right."""
+def forest(strips: Sequence[tuple[Strip, Strip | None]], *, narrow: bool = False) -> Any:
+    """Return effects with intervals: a row for each metric, absolute on the left and relative on the right.
+
+    A narrow figure has the relative ones below, as all here have what is beside one another elsewhere.
+    """
     from matplotlib.figure import Figure
 
-    heights = [0.75 + 0.34 * len(strip.bars) for strip, _ in strips]
-    figure = Figure(figsize=(WIDTH, sum(heights) + 0.3), layout="constrained", dpi=130, facecolor="white")
-    axes = figure.subplots(len(strips), 2, squeeze=False, gridspec_kw={"height_ratios": heights})
-    for row, pair in zip(axes, strips, strict=True):
-        for ax, strip in zip(row, pair, strict=True):
+    rows = [[strip] for pair in strips for strip in pair if strip is not None] if narrow else strips
+    heights = [0.75 + 0.34 * len(row[0].bars) for row in rows if row[0] is not None]
+    size = (NARROW if narrow else WIDTH, sum(heights) + 0.3)
+    figure = Figure(figsize=size, layout="constrained", dpi=130, facecolor="white")
+    axes = figure.subplots(len(rows), len(rows[0]), squeeze=False, gridspec_kw={"height_ratios": heights})
+    for places, row in zip(axes, rows, strict=True):
+        for ax, strip in zip(places, row, strict=True):
             if strip is None:
                 ax.axis("off")
             else:
@@ -86,11 +91,11 @@ def _strip(ax: Any, strip: Strip) -> None:
 
 
 @own_style
-def effect_over_time(series: Sequence[Series], *, unit: str, scale: float = 1.0) -> Any:
+def effect_over_time(series: Sequence[Series], *, unit: str, scale: float = 1.0, narrow: bool = False) -> Any:
     """Return the effect by day with its always-valid band, a panel for each series; values are times `scale`."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    figure, axes = _in_pairs(len(series), 3.4)
+    figure, axes = _in_pairs(len(series), 3.4, narrow)
     for ax, one, colour in zip(axes, series, cycle(ARMS), strict=False):
         days = [point.day for point in one.points]
         middle, low, high = (
@@ -107,7 +112,8 @@ def effect_over_time(series: Sequence[Series], *, unit: str, scale: float = 1.0)
         ax.xaxis.set_major_locator(locator)
         ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         ax.set_title(short(one.arm, 40), loc="left", color=INK)
-    axes[0].set_ylabel(unit)
+    for ax in axes if narrow else axes[:1]:
+        ax.set_ylabel(unit)
     return figure
 
 
@@ -122,14 +128,18 @@ def _seen(low: Any, high: Any) -> tuple[float, float]:
 
 
 @own_style
-def distribution(found: Distribution) -> Any:
+def distribution(found: Distribution, *, narrow: bool = False) -> Any:
     """Return a metric's distribution by arm: the share of zeros on the left, all else on the right."""
     from matplotlib.figure import Figure
 
     zeros, rest = bool(found.zero.any()), bool(len(found.edges))
     ratios = [1.0, 2.4] if zeros and rest else [1.0]
-    figure = Figure(figsize=(WIDTH, max(3.4, 1.2 + 0.34 * len(found.arms))), layout="constrained", dpi=130)
-    axes = list(figure.subplots(1, len(ratios), squeeze=False, gridspec_kw={"width_ratios": ratios}).flat)
+    height = max(3.4, 1.2 + 0.34 * len(found.arms))
+    size = (NARROW, height * sum(ratios) / max(ratios)) if narrow else (WIDTH, height)
+    figure = Figure(figsize=size, layout="constrained", dpi=130)
+    shape = (len(ratios), 1) if narrow else (1, len(ratios))
+    along = {"height_ratios" if narrow else "width_ratios": ratios}
+    axes = list(figure.subplots(*shape, squeeze=False, gridspec_kw=along).flat)
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(alpha=0.2)
@@ -155,13 +165,15 @@ def distribution(found: Distribution) -> Any:
 
 
 @own_style
-def by_segment(found: Sequence[tuple[str, Heterogeneity]], *, unit: str, scale: float = 1.0) -> Any:
+def by_segment(
+    found: Sequence[tuple[str, Heterogeneity]], *, unit: str, scale: float = 1.0, narrow: bool = False
+) -> Any:
     """Return the effect in each segment, shrunk with its interval, and hollow in grey what it is by itself.
 
     A panel for each (arm, effects).
     """
     most = max(len(effects.segments) for _, effects in found)
-    figure, axes = _in_pairs(len(found), 1.4 + 0.42 * most)
+    figure, axes = _in_pairs(len(found), 1.4 + 0.42 * most, narrow)
     for ax, (arm, effects) in zip(axes, found, strict=True):
         ax.axvline(0, color=INK, lw=1)
         ax.axvline(scale * effects.common, color=DIM, lw=1.4, ls="--", label="all alike")
@@ -180,6 +192,8 @@ def by_segment(found: Sequence[tuple[str, Heterogeneity]], *, unit: str, scale: 
     return figure
 
 
-def _in_pairs(n: int, height: float) -> tuple[Any, list[Any]]:
+def _in_pairs(n: int, height: float, narrow: bool) -> tuple[Any, list[Any]]:
     """Return a figure of one width with `n` axes, one or two in a row."""
+    if narrow:
+        return panels(n, width=NARROW, height=height, in_a_row=1)
     return panels(n, width=WIDTH / min(n, 2), height=height, in_a_row=2)

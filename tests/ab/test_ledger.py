@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from decision.records import Group
 from decision.serving import Serving
 from experiments.ab.analyse import analyse
 from experiments.ab.analysis import Outcome
+from experiments.ab.asked import analysed_case
 from experiments.ab.case_source import case_of_ledger
 from experiments.ab.ledger_actions import action_effects
 from experiments.ab.ledger_units import customers
@@ -107,6 +109,24 @@ def test_actions_are_compared_by_their_propensities(days: Days) -> None:
 def test_the_command_without_a_case_is_about_the_programme(tmp_path: Path) -> None:
     runner = CliRunner()
     runner.invoke(main, ["--home", str(tmp_path), "init"])
-    result = runner.invoke(main, ["--home", str(tmp_path), "ab", "analyse"])
+    result = runner.invoke(main, ["--home", str(tmp_path), "ab", "analyse", "--report", str(tmp_path / "page.html")])
     assert result.exit_code == 1
     assert "found none yet" in result.output
+    assert "there is nothing to report" in result.stderr
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_no_action_is_told_while_customers_are_too_few_for_the_plan(days: Days, tmp_path: Path) -> None:
+    decisions = sum(one.decision.group is Group.RANDOM for one in days.ledger.rewarded())
+    # Not all of the customers are measured, and all of the decisions.
+    now = days.midnight(days.after_trial(SERVED)) - timedelta(days=SERVED - 10)
+    home = SimpleNamespace(ledger=lambda: days.ledger, programme=lambda: days.programme)
+    for units, told in ((decisions, False), (2, True)):
+        assert action_effects(days.ledger.rewarded(), Plan(PlanKind.FIXED, units)), "decisions alone are enough"
+        case = tmp_path / "case.toml"
+        text = TEMPLATE.read_text().replace("always_valid", "fixed").replace("units = 10000", f"units = {units}")
+        case.write_text(text)
+        asked = analysed_case(home, case, None, None, now=now, tell=lambda _: None)
+        assert asked.analysis is not None
+        assert (asked.analysis.too_early, bool(asked.actions)) == (not told, told)
+        assert ("actions against control" in "\n".join(asked.lines("EUR"))) is told

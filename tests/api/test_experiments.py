@@ -17,7 +17,7 @@ from tests.api.test_openapi import check
 from tests.api.test_real_server import serving
 from tests.support import DAY, NOW, client_of
 
-HEAD = AnalysisHead("spring", "Spring", "Read once.", "clear", "new is better than old.", NOW)
+HEAD = AnalysisHead("spring", "Spring", "Read once.", "clear", "new is better than old.", NOW, {"new": "better"})
 WHOLE: dict[str, Any] = {"sound": True, "clear": True, "claim": "causal", "counts": {"old": 5, "new": 6}, "more": [1]}
 
 
@@ -29,10 +29,10 @@ def results(shop: Shop) -> Results:
 def test_an_analysis_is_listed_and_read_whole(client: FlaskClient, results: Results) -> None:
     assert client.get("/v1/experiments").get_json() == {"experiments": [], "unreadable": []}
     results.publish(HEAD, WHOLE)
-    results.publish(msgspec.structs.replace(HEAD, id="programme", state="not_yet", as_of=NOW + DAY), WHOLE)
+    results.publish(msgspec.structs.replace(HEAD, id="programme", state="too_early", as_of=NOW + DAY), WHOLE)
     listed = client.get("/v1/experiments").get_json()
     assert [(one["id"], one["state"]) for one in listed["experiments"]] == [
-        ("programme", "not_yet"),
+        ("programme", "too_early"),
         ("spring", "clear"),
     ]
     found = client.get("/v1/experiments/spring")

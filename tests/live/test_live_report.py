@@ -16,6 +16,7 @@ from decision.programme.model import Programme
 from decision.programme.read import parse_programme
 from decision.records import CONTROL, Group
 from decision.wiring import Home
+from experiments.ab.asked import analysed_programme
 from experiments.ab.effect import Effect
 from experiments.ab.plans import Plan, PlanKind, level_now
 from experiments.ab.soundness import Finding
@@ -23,9 +24,9 @@ from experiments.ab.tails import quantile
 from experiments.live.checks import checks_of_programme
 from experiments.live.findings import Findings, findings
 from experiments.live.forecast import told_apart_at
-from experiments.live.headline import headline_of
+from experiments.live.headline import headline_of, usual_line
 from experiments.live.page import page
-from experiments.live.published import publish
+from experiments.live.published import head_of_programme, publish
 from experiments.live.run import report
 from tests.live.worlds import OFFER, World, home_of, programme_of_worlds
 from tests.support import NOW, PROGRAMME, bought, decided
@@ -94,6 +95,20 @@ def test_against_business_as_usual_there_is_a_comparison_of_its_own(gaining: tup
     assert found.analysis.left_out.keys() == {"holdout"}
 
 
+def test_a_terminal_says_both_comparisons_and_both_are_published(gaining: tuple[Home, Findings]) -> None:
+    home, found = gaining
+    asked = analysed_programme(home, None, now=GAIN.now, tell=lambda _: None)
+    lines = asked.lines("EUR")
+    assert lines[:2] == [headline_of(found), usual_line(found)]
+    assert found.holdout is not None
+    assert found.usual is not None
+    units = [
+        ", ".join(f"{arm} {n:,}" for arm, n in one.analysis.counts.items()) for one in (found.holdout, found.usual)
+    ]
+    assert [line.removeprefix("units").strip() for line in lines if line.startswith("units ")] == units
+    assert [one.head.id for one in asked.each] == ["programme", "programme-against-business-as-usual"]
+
+
 def test_what_is_published_is_served_as_it_is_printed(gaining: tuple[Home, Findings]) -> None:
     home, found = gaining
     assert publish(found, home.results) == ["programme", "programme-against-business-as-usual"]
@@ -111,6 +126,8 @@ def test_a_policy_that_does_what_the_holdout_gets_is_not_yet_known(tmp_path: Pat
     found = findings(ledger, programme, now=world.now)
     assert world.gain == 0
     assert headline_of(found).startswith("Not yet known: Encore earns between ")
+    head = head_of_programme(found)
+    assert (head.state, head.outcomes) == ("clear", {"policy": "undecided"}), "it may be read, and can't tell so far"
     assert [one.effect for one in found.actions] == [None], "an action that was never drawn has no effect"
     assert "budgets" not in {section.title.lower() for section in page(found).sections}
 
