@@ -1,7 +1,8 @@
 # Encore. `make run` and `make test` set up everything they need in .venv.
 PYTHON ?= python3.11
 VENV := .venv
-JOBS ?= auto
+# One more than cores: tests wait for servers and disks for a quarter of their time.
+JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Where Python may not keep what it compiled, every process compiles everything anew: five times the time to start.
@@ -24,7 +25,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 run: $(VENV)/installed ## Run a simulated shop: decision service, learner and MLflow
 	@$(BIN)/encore demo
 
-test: $(VENV)/installed ## Run the tests, in as many processes as there are cores (JOBS=1: in one)
+test: $(VENV)/installed ## Run the tests, in one process more than there are cores (JOBS=1: in one)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/installed ## Check style

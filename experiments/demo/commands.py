@@ -91,7 +91,13 @@ def _prepared(home: Home) -> str:
     from experiments.demo.customers import REPORT
 
     report, log = home.root / REPORT, home.root / "logs" / "customers.log"
-    return f"\nCustomers have predictions now, and a report: {report}" if report.exists() else f"\nNo report, see {log}"
+    if report.exists():
+        return f"\nWhat Encore earns is told now, customers have predictions, and there is a report on them: {report}"
+    return f"\nNo report on customers, see {log}"
+
+
+def _page(path: Path) -> str:
+    return f"{path}" if path.exists() else f"{path}   (being prepared: a line will say when)"
 
 
 def _tells_others(home: Home) -> bool:
@@ -110,8 +116,7 @@ def _where(home: Home, base: str, pages: str, key: str) -> str:
     from experiments.demo.history import someone
     from experiments.live.commands import PAGE
 
-    report = home.root / REPORT
-    later = "" if report.exists() else "   (being prepared, like her predictions: a line will say when)"
+    earned, report = (_page(home.root / page) for page in (PAGE, REPORT))
     _, arrival = someone(home, utc_now())
     customer = arrival.customer_id
     ask = {
@@ -139,14 +144,14 @@ def _where(home: Home, base: str, pages: str, key: str) -> str:
             f"  decisions   {base}   (how to call it: {base}/docs)",
             f"  MLflow      {pages}   (training runs, evaluations, the registered policy)",
             f"  logs        {home.root / 'logs'}",
-            f"  what Encore earns: {home.root / PAGE}",
+            f"  what Encore earns: {earned}",
             f"  API key     {key}   (may do everything; also the user name where the browser asks for one)",
             "",
             "Ask what to give a customer who has just bought something:",
             f"  {post % ('decisions', json.dumps(ask))}",
             "Who is she, and what will she do?",
             f"  curl -s {base}/v1/customers/{customer} {authorization}",
-            f"  report on all customers: {report}{later}",
+            f"  report on all customers: {report}",
             "Why, and with which probabilities?",
             f"  curl -s {base}/v1/decisions/first-try {authorization}",
             "Tell that she came back:",

@@ -58,11 +58,8 @@ class Processes:
             raise EncoreError(f"{name} has ended with code {code}.", hint=self._see(name))
 
     def ended(self, name: str) -> bool:
-        """Return whether a process that has an end has come to it. Raises `EncoreError` when it failed."""
-        if self.running[name].poll() == 0:
-            return True
-        self.check(name)
-        return False
+        """Return whether a process that has an end has come to it, well or not."""
+        return self.running[name].poll() is not None
 
     def _see(self, name: str) -> str:
         return f"See {self.logs / f'{name}.log'}."

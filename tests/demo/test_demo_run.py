@@ -361,8 +361,8 @@ def test_a_service_that_dies_ends_the_demo(running: Demo) -> None:
 
 def test_customers_are_known_behind_the_shop_which_goes_on_whatever_comes_of_it(home: Home, running: Demo) -> None:
     """Here nobody has bought anything: nothing can be predicted, and that is told."""
-    assert "(being prepared, like her predictions: a line will say when)" in running.is_up()
-    assert "customers.log" in running.said_until("No report, see")
+    assert "(being prepared: a line will say when)" in running.is_up()
+    assert "customers.log" in running.said_until("No report on customers, see")
     assert "Expected" in (home.root / "logs" / "customers.log").read_text()
     # The loop that looks after the processes has come round again.
     time.sleep(1.0)
