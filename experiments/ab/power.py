@@ -113,7 +113,9 @@ def detectable_effect(design: Design, n_total: float, wanted: float = 0.8, *, st
     while short(enough) < 0:
         enough *= 16
         if enough > _FAR:
-            raise InvalidInput(f"With {n_total:g} units no effect is found with a power of {wanted:g}; take more units.")
+            raise InvalidInput(
+                f"With {n_total:g} units no effect is found with a power of {wanted:g}; take more units."
+            )
     return float(brentq(short, 0.0, enough, xtol=1e-12, rtol=1e-14)) * error
 
 
