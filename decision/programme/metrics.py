@@ -89,6 +89,8 @@ def declared_metric(name: str, section: Section, columns: tuple[str, ...]) -> De
     covariates = section.texts("covariates", known=columns, what="column")
     if kind == "quantile" and covariates:
         section.wrong("covariates", "a quantile is not adjusted by covariates")
+    for own in sorted(set(covariates) & set(named)):
+        section.wrong("covariates", f"{own!r} is the metric itself; a covariate is of the time before")
     margin, relative_margin = _margin(section, role)
     metric = DeclaredMetric(
         name,

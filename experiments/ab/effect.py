@@ -61,9 +61,10 @@ class Effect:
 
 
 def absolute_effect(control: ArmFigure, treatment: ArmFigure, confidence: Confidence = USUAL) -> Effect:
-    """Return treatment minus control. Raises `NotEnoughData` where nothing varies."""
+    """Return treatment minus control. Raises `NotEnoughData` where nothing varies, or too little beside the level."""
     estimate = treatment.value - control.value
     variance, degrees = _spread(control, treatment, confidence.spread)
+    require_digits(max(abs(control.value), abs(treatment.value)), math.sqrt(variance))
     return interval(estimate, math.sqrt(variance), degrees, confidence)
 
 
@@ -133,6 +134,16 @@ def _log_ratio(control: ArmFigure, treatment: ArmFigure, confidence: Confidence)
         found.degrees_of_freedom,
         confidence.alpha,
     )
+
+
+def require_digits(level: float, error: float) -> None:
+    """A level keeps sixteen digits; where the error is beyond them, so is the effect."""
+    if 0 < error < 100 * math.ulp(level):
+        raise NotEnoughData(
+            f"An effect needs figures whose differences are not lost beside their level, found {level:g} with a "
+            f"standard error of {error:g}.",
+            hint="Take the common level off first, and see whether this is a metric and not an id.",
+        )
 
 
 def _require_baseline(control: ArmFigure) -> None:

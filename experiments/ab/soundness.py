@@ -127,7 +127,7 @@ def contamination(unit: NDArray[np.generic], arm: NDArray[np.integer]) -> Check:
     share = crossed / max(ids, 1)
     if not crossed:
         return Check("contamination", Finding.SOUND, "No unit was seen in two arms.")
-    text = f"{counted(crossed, 'unit')} of {ids:,} ({100 * share:.2g} %) were seen in two arms and are left out."
+    text = f"{counted(crossed, 'unit')} of {ids:,} ({100 * share:.3g} %) were seen in two arms and are left out."
     return Check("contamination", Finding.UNSOUND if share > 0.01 else Finding.CAREFUL, text)
 
 

@@ -1,0 +1,140 @@
+"""Units as they come: what is no number, has no digits left, or has no zone is refused or read alike everywhere."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from decision.errors import InvalidInput, NotEnoughData
+from experiments.ab.analyse import analyse
+from experiments.ab.analysis import Analysis
+from experiments.ab.arm_figure import mean_figure, ratio_figure
+from experiments.ab.case_file import InvalidCase
+from experiments.ab.case_source import case_of_file, source_of
+from experiments.ab.effect import absolute_effect
+from experiments.ab.moments import Moments
+from experiments.ab.strata import post_stratified
+
+CASE = """\
+[case]
+name = "hostile"
+[arms]
+column = "arm"
+control = "old"
+[arms.shares]
+old = 1
+new = 1
+[plan]
+kind = "fixed"
+units = 400
+[metrics.spend]
+kind = "mean"
+role = "primary"
+column = "spend"
+"""
+
+
+def analysed(folder: Path, units: Path, case: str = CASE) -> Analysis:
+    (folder / "case.toml").write_text(case)
+    return analyse(*case_of_file(folder / "case.toml", units))
+
+
+def parquet(folder: Path, **columns: object) -> Path:
+    pq.write_table(pa.table({"arm": ["old", "new"] * 200, **columns}), folder / "units.parquet")
+    return folder / "units.parquet"
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("1,5", "the first is unit 3 of the arms, with '1,5'. Write numbers with a point"),
+        ("yes", "with 'yes'. Write 1 for yes and 0 for no."),
+        ("n/a", "with 'n/a'. A unit that did nothing has 0"),
+        ("", "with nothing. A unit that did nothing has 0"),
+        ("inf", "with 'inf'."),
+    ],
+)
+def test_what_is_no_number_is_shown(tmp_path: Path, cell: str, said: str) -> None:
+    rows = [("old", "1"), ("third", "x"), ("new", "2"), ("old", cell), ("new", "4")]
+    (tmp_path / "units.csv").write_text("arm;spend\n" + "".join(f"{arm};{value}\n" for arm, value in rows))
+    with pytest.raises(InvalidInput) as error:
+        analysed(tmp_path, tmp_path / "units.csv")
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "found an empty file"),
+        ("arm,spend\nalt\u00f6,1\n".encode("latin-1"), "not utf-8 encoded"),
+        (b"arm,spend\n" + b"old,1\nnew,2\n" * 20_000 + b"old,n/a\n", 'Could not convert string "n/a"'),
+    ],
+)
+def test_files_that_cannot_be_read_say_why(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "units.csv").write_bytes(content)
+    with pytest.raises(InvalidInput) as error:
+        analysed(tmp_path, tmp_path / "units.csv")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_numbers_whose_digits_are_lost_are_refused_and_not_called_alike(tmp_path: Path) -> None:
+    """Integers beyond 2^53, ids most of the time: as doubles their means differ by 0."""
+    for kind in (np.int64, np.uint64):
+        with pytest.raises(InvalidInput, match="up to 16 digits in 'spend', found 4611686018427387904"):
+            analysed(tmp_path, parquet(tmp_path, spend=(2**62 + np.arange(400)).astype(kind)))
+    assert analysed(tmp_path, parquet(tmp_path, spend=10**14 * np.arange(400))).results
+    rng = np.random.default_rng(1)
+    near, far = ([Moments.of(level + rng.normal(k, 1.0, 300)) for k in (0, 2)] for level in (1e9, 1e15))
+    assert absolute_effect(*map(mean_figure, near)).estimate == pytest.approx(2.0, abs=0.3)
+    with pytest.raises(NotEnoughData, match="Take the common level off"):
+        absolute_effect(*map(mean_figure, far))
+    with pytest.raises(NotEnoughData, match="Take the common level off"):
+        post_stratified({"all": far[0]}, {"all": far[1]})
+
+
+def test_a_ratio_whose_denominator_may_be_zero_is_refused() -> None:
+    rng = np.random.default_rng(2)
+    money, orders = rng.normal(10, 3, 500), rng.normal(0.05, 1.0, 500)
+    with pytest.raises(NotEnoughData, match="denominator away from 0"):
+        ratio_figure(Moments.of(money, orders))
+    assert ratio_figure(Moments.of(money, orders + 1.0)).value == pytest.approx(10 / 1.05, rel=0.1)
+
+
+def test_days_are_those_of_utc_on_every_machine(tmp_path: Path) -> None:
+    moments = np.datetime64("2026-03-01T23:30") + np.arange(400).astype("timedelta64[s]")
+    file = parquet(
+        tmp_path, spend=np.arange(400.0), at=pa.array(moments.astype("M8[us]"), pa.timestamp("us", "Europe/Berlin"))
+    )
+    (tmp_path / "case.toml").write_text(CASE + '[units]\nassigned_at = "at"\n')
+    code = (
+        "import sys; from pathlib import Path; from experiments.ab.case_source import case_of_file; "
+        "print(set(case_of_file(Path(sys.argv[1]), Path(sys.argv[2]))[1].day.tolist()))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "case.toml"), str(file)],
+        env={"TZ": "Asia/Tokyo", "PATH": "", "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.strip() == "{'2026-03-01'}"
+
+
+def test_covariates_that_are_the_metric_leave_nothing_to_say(tmp_path: Path) -> None:
+    file = parquet(tmp_path, spend=np.arange(400.0), twice=2.1 * np.arange(400) + 3)
+    own = CASE + 'covariates = ["spend"]\n'
+    with pytest.raises(InvalidCase, match="'spend' is the metric itself"):
+        analysed(tmp_path, file, own)
+    assert "figures that vary" in analysed(tmp_path, file, own.replace('["spend"]', '["twice"]')).refusals[0].reason
+
+
+def test_a_case_may_begin_with_a_byte_order_mark_and_its_file_is_a_text(tmp_path: Path) -> None:
+    assert analysed(tmp_path, parquet(tmp_path, spend=np.arange(400.0)), "\ufeff" + CASE).results
+    (tmp_path / "case.toml").write_text(CASE.replace('name = "hostile"', 'name = "hostile"\nfile = 5'))
+    with pytest.raises(InvalidCase, match=r"case\.file: expected a text, found 5"):
+        source_of(tmp_path / "case.toml")
