@@ -104,7 +104,8 @@ def declared_metric(name: str, section: Section, columns: tuple[str, ...]) -> De
         section.text("better", "higher", one_of=BETTER),
         margin,
         relative_margin,
-        section.text("relative", "delta", one_of=RELATIVE),
+        # Shares of few units are skewed; their logarithms hardly are.
+        section.text("relative", "log_ratio" if kind == "proportion" else "delta", one_of=RELATIVE),
     )
     if metric.winsorise is not None and kind in ("proportion", "quantile"):
         section.wrong("winsorise", f"a {kind} has no large values to cut")
