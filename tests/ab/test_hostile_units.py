@@ -1,24 +1,29 @@
 """Units as they come: what is no number, has no digits left, or has no zone is refused or read alike everywhere."""
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from decision.errors import InvalidInput, NotEnoughData
+from decision.programme.metrics import declared_metric
+from decision.programme.section import Problems, Section
 from experiments.ab.analyse import analyse
 from experiments.ab.analysis import Analysis
 from experiments.ab.arm_figure import mean_figure, ratio_figure
 from experiments.ab.case_file import InvalidCase
 from experiments.ab.case_source import case_of_file, source_of
-from experiments.ab.effect import absolute_effect
+from experiments.ab.effect import RelativeMethod, absolute_effect, relative_effect
+from experiments.ab.from_duckdb import relation
 from experiments.ab.moments import Moments
+from experiments.ab.quantiles import quantile_figure
 from experiments.ab.strata import post_stratified
 
+LOG_RATIO = RelativeMethod.LOG_RATIO
 CASE = """\
 [case]
 name = "hostile"
@@ -107,22 +112,11 @@ def test_a_ratio_whose_denominator_may_be_zero_is_refused() -> None:
 
 def test_days_are_those_of_utc_on_every_machine(tmp_path: Path) -> None:
     moments = np.datetime64("2026-03-01T23:30") + np.arange(400).astype("timedelta64[s]")
-    file = parquet(
-        tmp_path, spend=np.arange(400.0), at=pa.array(moments.astype("M8[us]"), pa.timestamp("us", "Europe/Berlin"))
-    )
-    (tmp_path / "case.toml").write_text(CASE + '[units]\nassigned_at = "at"\n')
-    code = (
-        "import sys; from pathlib import Path; from experiments.ab.case_source import case_of_file; "
-        "print(set(case_of_file(Path(sys.argv[1]), Path(sys.argv[2]))[1].day.tolist()))"
-    )
-    said = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "case.toml"), str(file)],
-        env={"TZ": "Asia/Tokyo", "PATH": "", "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert said.stdout.strip() == "{'2026-03-01'}"
+    parquet(tmp_path, at=pa.array(moments.astype("M8[us]"), pa.timestamp("us", "Europe/Berlin")))
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'Asia/Tokyo'")
+        days = relation(connection, tmp_path / "units.parquet").project('"at"::DATE::VARCHAR').distinct().fetchall()
+    assert days == [("2026-03-01",)]
 
 
 def test_covariates_that_are_the_metric_leave_nothing_to_say(tmp_path: Path) -> None:
@@ -138,3 +132,55 @@ def test_a_case_may_begin_with_a_byte_order_mark_and_its_file_is_a_text(tmp_path
     (tmp_path / "case.toml").write_text(CASE.replace('name = "hostile"', 'name = "hostile"\nfile = 5'))
     with pytest.raises(InvalidCase, match=r"case\.file: expected a text, found 5"):
         source_of(tmp_path / "case.toml")
+
+
+@pytest.mark.parametrize("plan", ["fixed", "always_valid", "group_sequential"])
+def test_every_plan_widens_a_log_ratio_on_the_logarithm(tmp_path: Path, plan: str) -> None:
+    """An interval that is even around the estimate would reach below a loss of all."""
+    looks = "looks = [0.5, 1.0]\n" if plan == "group_sequential" else ""
+    case = CASE.replace('"mean"', '"proportion"').replace(
+        'kind = "fixed"\n', f'kind = "{plan}"\nalpha = 0.001\n{looks}'
+    )
+    spend = np.isin(np.arange(400), np.r_[0:60:2, 1:14:2]).astype(float)
+    ours = analysed(tmp_path, parquet(tmp_path, spend=spend), case).results[0]
+    assert ours.relative is not None
+    effect, absolute = ours.relative.effect, ours.absolute.effect
+    assert effect.estimate == pytest.approx(7 / 30 - 1)
+    below, above = np.log1p(effect.estimate) - np.log1p(effect.low), np.log1p(effect.high) - np.log1p(effect.estimate)
+    assert below == pytest.approx(above)
+    error = effect.standard_error / (1 + effect.estimate)
+    reach = (absolute.high - absolute.estimate) / absolute.standard_error
+    assert below / error == pytest.approx(reach, rel=0.01)
+
+
+def test_relative_effects_of_rare_shares_cover_what_they_say() -> None:
+    """Ten or twenty of a thousand: log-ratios, as cases have them by default; the delta method covers .92 to .94."""
+    rng = np.random.default_rng(5)
+    for n, m in ((1_000, 1_000), (2_000, 1_000), (10_000, 2_000)):
+        yes = zip(rng.binomial(n, 0.01, 3_000).tolist(), rng.binomial(m, 0.012, 3_000).tolist(), strict=True)
+        kept = [(a, b) for a, b in yes if min(a, b) >= 5]
+        found = [
+            relative_effect(*(mean_figure(Moments.of_successes(*one)) for one in ((n, a), (m, b))), method=LOG_RATIO)
+            for a, b in kept
+        ]
+        assert 0.945 <= np.mean([one.low <= 0.2 <= one.high for one in found]) <= 0.975
+    declared = declared_metric("m", Section("m", {"kind": "proportion", "column": "y"}, Problems("")), ("y",))
+    assert declared.relative == "log_ratio"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (lambda rng: rng.poisson(20, 500) * 1.0, "many units share"),
+        (lambda rng: np.round(rng.gamma(2, 20, 800) / 5) * 5, "many units share"),
+        (lambda rng: np.where(rng.random(1_000) < 0.505, rng.gamma(2, 10, 1_000), 0), "many units share"),
+        (lambda rng: np.r_[rng.normal(0, 1, 252), rng.normal(50, 1, 248)], "beside a gap"),
+    ],
+    ids=["counts", "round prices", "half zeros", "two humps"],
+)
+def test_quantiles_of_what_is_no_smooth_spread_are_refused(
+    values: Callable[[np.random.Generator], np.ndarray], said: str
+) -> None:
+    """Their intervals covered .53 to .87 where 95 % was said."""
+    with pytest.raises(NotEnoughData, match=said):
+        quantile_figure(values(np.random.default_rng(1)), 0.5)
