@@ -49,4 +49,4 @@ def skewness_of_difference(values: FloatArray, sizes: tuple[int, int]) -> float:
     if not variance > 0:
         return 0.0
     own = float(np.mean((centred / np.sqrt(variance)) ** 3))
-    return abs(own * (b * b - a * a)) / (a + b) ** 1.5
+    return abs(own * (b * b - a * a)) / float((a + b) ** 1.5)

@@ -95,7 +95,7 @@ def sample_size(design: Design, effect: float, wanted: float = 0.8, *, student: 
 
     if short(math.log(_MOST)) < 0:
         raise InvalidInput(f"An effect of {effect:g} would take more than 10^15 units.")
-    fewest = math.log(2.000001 * max(1 + design.ratio, 1 + 1 / design.ratio))
+    fewest = math.log(1.0000005 * fewest_units(design.ratio))
     if short(fewest) >= 0:
         return math.exp(fewest)
     return math.exp(float(brentq(short, fewest, math.log(_MOST), xtol=1e-14, rtol=1e-14)))
@@ -117,6 +117,11 @@ def detectable_effect(design: Design, n_total: float, wanted: float = 0.8, *, st
                 f"With {n_total:g} units no effect is found with a power of {wanted:g}; take more units."
             )
     return float(brentq(short, 0.0, enough, xtol=1e-12, rtol=1e-14)) * error
+
+
+def fewest_units(ratio: float) -> float:
+    """Return how many units of both arms together leave two for each."""
+    return 2 * max(1 + ratio, 1 + 1 / ratio)
 
 
 def whole(n_total: float, ratio: float = 1.0) -> int:
