@@ -18,6 +18,7 @@ from experiments.ab.from_duckdb import quoted, relation, said_by
 
 _CODE = "arm of the case"
 _DAY = "day of the case"
+_UNKNOWN = "unknown"
 _WIDE = ("BIGINT", "UBIGINT", "HUGEINT", "UHUGEINT")
 _YES_OR_NO = ("yes", "no", "true", "false", "y", "n", "t", "f")
 _WITH_COMMA = re.compile(r"[-+]?[\d.,']*,[\d.,']*")
@@ -80,6 +81,7 @@ def read_units(case: Case, source: Path | Any, *, one_group: bool = False) -> Un
     Raises
     ------
     InvalidInput : a metric's column is no number, or has gaps; it says how many and in which column.
+    InvalidInput : an id is missing.
     InvalidInput : an arm is empty, and units of other arms are there: it is spelt otherwise.
     NotEnoughData : an arm is empty.
     """
@@ -97,7 +99,9 @@ def read_units(case: Case, source: Path | Any, *, one_group: bool = False) -> Un
         )
         wanted = [f"list_position([{listed}], {arm}) - 1 AS {quoted(_CODE)}"]
         wanted += [f"try_cast({quoted(name)} AS DOUBLE) AS {quoted(f'number {name}')}" for name in case.numbers]
-        wanted += [f"coalesce({quoted(name)}::VARCHAR, 'unknown') AS {quoted(f'text {name}')}" for name in case.texts]
+        wanted += [
+            f"coalesce({quoted(name)}::VARCHAR, '{_UNKNOWN}') AS {quoted(f'text {name}')}" for name in case.texts
+        ]
         if case.units.assigned_at:
             wanted.append(f"coalesce({quoted(case.units.assigned_at)}::DATE::VARCHAR, 'unknown') AS {quoted(_DAY)}")
         mine = table.filter(f"{arm} IN ({listed})")
@@ -107,11 +111,13 @@ def read_units(case: Case, source: Path | Any, *, one_group: bool = False) -> Un
             _require_digits(numbers, dict(zip(table.columns, map(str, table.types), strict=True)))
         except duckdb.Error as error:
             raise InvalidInput(f"The units of {case.name} can't be read: {said_by(error)}.") from error
+    texts = {name: np.asarray(found[f"text {name}"]).astype(str) for name in case.texts}
+    _require_ids(case, texts)
     units = Units(
         names,
         np.asarray(found[_CODE], dtype=np.int64),
         numbers,
-        {name: np.asarray(found[f"text {name}"]).astype(str) for name in case.texts},
+        texts,
         np.asarray(found[_DAY]).astype(str) if case.units.assigned_at else np.zeros(0, dtype=str),
         {"nothing" if name is None else str(name): count for name, count in others},
     )
@@ -140,6 +146,17 @@ def _numbers(name: str, values: Any, rows: Any) -> FloatArray:
             hint=_meant(said),
         )
     return plain
+
+
+def _require_ids(case: Case, texts: Mapping[str, NDArray[np.str_]]) -> None:
+    """All units without an id would be one, and in two arms."""
+    for name in filter(None, (case.units.unit, case.units.cluster)):
+        missing = int(np.isin(texts[name], (_UNKNOWN, "", "nan")).sum())
+        if missing:
+            raise InvalidInput(
+                f"Expected an id for every unit in {name!r}, found {counted(missing, 'row')} without one.",
+                hint="Leave such rows out if they are few, in all arms alike, or name no column for ids.",
+            )
 
 
 def _require_digits(numbers: Mapping[str, FloatArray], types: Mapping[str, str]) -> None:

@@ -184,3 +184,19 @@ def test_quantiles_of_what_is_no_smooth_spread_are_refused(
     """Their intervals covered .53 to .87 where 95 % was said."""
     with pytest.raises(NotEnoughData, match=said):
         quantile_figure(values(np.random.default_rng(1)), 0.5)
+
+
+@pytest.mark.parametrize("key", ["unit", "cluster"])
+@pytest.mark.parametrize("missing", [None, "", "nan"])
+def test_units_without_an_id_are_refused_and_not_taken_for_one(tmp_path: Path, key: str, missing: str | None) -> None:
+    ids = [missing if k % 40 == 0 else str(k) for k in range(400)]
+    file = parquet(tmp_path, spend=np.arange(400.0), id=pa.array(ids, pa.string()))
+    with pytest.raises(InvalidInput, match="an id for every unit in 'id', found 10 rows without one"):
+        analysed(tmp_path, file, CASE + f'[units]\n{key} = "id"\n')
+
+
+def test_a_margin_in_percent_of_nothing_is_open_and_its_worst_not_known(tmp_path: Path) -> None:
+    noise = np.random.default_rng(4).normal(0, 1, 400)
+    guard = '[metrics.noise]\nkind = "mean"\nrole = "guardrail"\ncolumn = "noise"\nmargin_percent = 5\n'
+    ours = analysed(tmp_path, parquet(tmp_path, spend=np.arange(400.0), noise=noise), CASE + guard)
+    assert "Not shown to be safe: noise (at worst not known)" in ours.verdicts[0].sentence
