@@ -89,6 +89,8 @@ def declared_metric(name: str, section: Section, columns: tuple[str, ...]) -> De
     covariates = section.texts("covariates", known=columns, what="column")
     if kind == "quantile" and covariates:
         section.wrong("covariates", "a quantile is not adjusted by covariates")
+    for own in sorted(set(covariates) & set(named)):
+        section.wrong("covariates", f"{own!r} is the metric itself; a covariate is of the time before")
     margin, relative_margin = _margin(section, role)
     metric = DeclaredMetric(
         name,
@@ -102,7 +104,8 @@ def declared_metric(name: str, section: Section, columns: tuple[str, ...]) -> De
         section.text("better", "higher", one_of=BETTER),
         margin,
         relative_margin,
-        section.text("relative", "delta", one_of=RELATIVE),
+        # Shares of few units are skewed; their logarithms hardly are.
+        section.text("relative", "log_ratio" if kind == "proportion" else "delta", one_of=RELATIVE),
     )
     if metric.winsorise is not None and kind in ("proportion", "quantile"):
         section.wrong("winsorise", f"a {kind} has no large values to cut")

@@ -12,7 +12,15 @@ from experiments.ab.bayes import posterior
 from experiments.ab.case import Case, Metric, MetricKind, Role
 from experiments.ab.checks import checks_of
 from experiments.ab.clusters import by_cluster
-from experiments.ab.effect import Confidence, Effect, absolute_effect, relative_effect
+from experiments.ab.effect import (
+    Confidence,
+    Effect,
+    RelativeMethod,
+    absolute_effect,
+    from_logs,
+    log_ratio,
+    relative_effect,
+)
 from experiments.ab.heterogeneity import shrunk
 from experiments.ab.metric_columns import MetricColumns, columns_of_metric, names_of_segments, strata_of
 from experiments.ab.moments import by_arm
@@ -86,18 +94,17 @@ def _result(case: Case, columns: MetricColumns, number: int, arm: str) -> Metric
     control, treatment, fixed = estimate(case, columns, number, confidence)
     seen = how_many_randomised(columns)
     absolute = read(case.plan, fixed, seen)
-    relative, reason = _relative(control, treatment, confidence, metric)
-    relative_reading = None if relative is None else read(case.plan, relative, seen)
+    relative, reason = _relative(case, (control, treatment), metric, seen)
     return MetricResult(
         metric,
         arm,
         control,
         treatment,
         absolute,
-        relative_reading,
+        relative,
         reason,
         None,
-        _guardrail(metric, absolute, relative_reading),
+        _guardrail(metric, absolute, relative),
         posterior(fixed, case.prior) if case.prior is not None and metric.role is Role.PRIMARY else None,
     )
 
@@ -130,11 +137,14 @@ def how_many_randomised(columns: MetricColumns) -> int:
     return len(columns.arm) if columns.cluster is None else len(set(columns.cluster.tolist()))
 
 
-def _relative(
-    control: ArmFigure, treatment: ArmFigure, confidence: Confidence, metric: Metric
-) -> tuple[Effect | None, str]:
+def _relative(case: Case, arms: tuple[ArmFigure, ArmFigure], metric: Metric, seen: int) -> tuple[Reading | None, str]:
+    confidence = Confidence(case.plan.alpha)
     try:
-        return relative_effect(control, treatment, confidence, metric.relative), ""
+        if metric.relative is RelativeMethod.DELTA:
+            return read(case.plan, relative_effect(*arms, confidence), seen), ""
+        # A plan makes it wider where it is normal, which is on the logarithm.
+        reading = read(case.plan, log_ratio(*arms, confidence), seen)
+        return replace(reading, effect=from_logs(reading.effect)), ""
     except NotEnoughData as error:
         return None, str(error)
 

@@ -9,6 +9,7 @@ covariates.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ import numpy as np
 from decision.errors import InvalidInput, NotEnoughData
 from decision.records import FloatArray
 from experiments.ab.moments import Moments
+
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +92,22 @@ def coefficients(both: Moments, metric_columns: int) -> FloatArray:
 def _figure(moments: Moments, k: int, theta: FloatArray, centre: FloatArray) -> ArmFigure:
     _require_two(moments)
     gradient = _gradient(moments, k)
+    if k == 2:
+        _require_denominator(moments)
     raw = float(moments.mean[0] if k == 1 else moments.mean[0] / moments.mean[1])
     if not len(theta):
         spread = _spread(moments, gradient, gradient, k)
         return ArmFigure.plain(raw, spread, moments.n)
     whole, plain = np.concatenate([gradient, -theta]), np.concatenate([gradient, 0 * theta])
     p = k + len(theta)
+    left, all_of_it = _spread(moments, whole, whole, p), _spread(moments, plain, plain, p)
     return ArmFigure(
         raw - float(theta @ (moments.mean[k:] - centre)),
-        _spread(moments, whole, whole, p),
+        # Where covariates explain all, what is left is rounding.
+        left if left > _ROUNDING * all_of_it else 0.0,
         moments.n,
         raw,
-        _spread(moments, plain, plain, p),
+        all_of_it,
         float(whole @ moments.covariance() @ plain) / moments.n,
     )
 
@@ -108,6 +115,16 @@ def _figure(moments: Moments, k: int, theta: FloatArray, centre: FloatArray) -> 
 def _require_two(moments: Moments) -> None:
     if moments.n < 2:
         raise NotEnoughData(f"An arm needs at least two units to have an interval, found {moments.n}.")
+
+
+def _require_denominator(moments: Moments) -> None:
+    """The delta method takes the denominator's own error to be small; near 0 a ratio can be anything."""
+    mean, error = float(moments.mean[1]), math.sqrt(moments.covariance()[1, 1] / moments.n)
+    if abs(mean) <= 2 * error:
+        raise NotEnoughData(
+            f"A ratio needs a denominator away from 0, found {mean:g} a unit with a standard error of {error:g}.",
+            hint="Wait for more units, or read the numerator's mean.",
+        )
 
 
 def _spread(moments: Moments, left: FloatArray, right: FloatArray, p: int) -> float:

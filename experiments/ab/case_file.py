@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from decision.errors import EncoreError, counted
-from decision.programme.section import Problems, Section, unknown
+from decision.programme.section import Problems, Section, shown, unknown
 from experiments.ab.bayes import Prior
 from experiments.ab.case import Arms, Case, Metric, MetricKind, MoneyColumns, Outlook, Role, UnitColumns
 from experiments.ab.case_metrics import metric_of
@@ -34,7 +34,8 @@ class InvalidCase(EncoreError):
 def read_tables(path: Path) -> tuple[str, dict[str, object]]:
     """Return the text and the tables of a case. Raises `InvalidCase` where it is not TOML."""
     try:
-        text = path.read_text(encoding="utf-8")
+        # Some editors begin a file with a mark.
+        text = path.read_text(encoding="utf-8-sig")
         return text, tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidCase(path, [f"not valid TOML: {error}"]) from None
@@ -43,11 +44,16 @@ def read_tables(path: Path) -> tuple[str, dict[str, object]]:
 
 
 def source_of(path: Path) -> Path | None:
-    """Return the file of units that a case names, beside the case; None for Encore's ledger."""
+    """Return the file of units that a case names, beside the case; None for Encore's ledger.
+
+    Raises `InvalidCase` where that is no text.
+    """
     _, tables = read_tables(path)
     case = tables.get("case")
     named = case.get("file") if isinstance(case, dict) else None
-    return None if named in (None, LEDGER) else path.parent / str(named)
+    if named is not None and (not isinstance(named, str) or not named):
+        raise InvalidCase(path, [f"case.file: expected a text, found {shown(named)}"])
+    return None if named in (None, LEDGER) else path.parent / named
 
 
 def named_outside_metrics(path: Path) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from experiments.ab.case import Case, MetricKind
 from experiments.ab.clusters import by_cluster
+from experiments.ab.metric_columns import columns_of_metric
 from experiments.ab.moments import Moments, by_arm
 from experiments.ab.soundness import (
     Check,
@@ -18,6 +19,7 @@ from experiments.ab.soundness import (
     sample_ratio,
     sample_ratio_within,
     seen_in_two_arms,
+    skewness,
 )
 from experiments.ab.units import Units
 
@@ -49,6 +51,10 @@ def checks_of(case: Case, units: Units) -> tuple[Check, ...]:
         if metric.kind in (MetricKind.MEAN, MetricKind.RATIO) and metric.winsorise is None
     }
     checks += [outliers(name, units.numbers[name]) for name in case.numbers if name in large]
+    if not case.units.cluster:
+        sizes = np.bincount(units.arm, minlength=len(units.arms)).tolist()
+        means = [metric for metric in case.metrics if metric.kind is MetricKind.MEAN]
+        checks += [skewness(one.name, columns_of_metric(units, case, one).columns[0], sizes) for one in means]
     return tuple(checks)
 
 

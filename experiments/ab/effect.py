@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from decision.errors import InvalidInput, NotEnoughData
@@ -61,9 +61,10 @@ class Effect:
 
 
 def absolute_effect(control: ArmFigure, treatment: ArmFigure, confidence: Confidence = USUAL) -> Effect:
-    """Return treatment minus control. Raises `NotEnoughData` where nothing varies."""
+    """Return treatment minus control. Raises `NotEnoughData` where nothing varies, or too little beside the level."""
     estimate = treatment.value - control.value
     variance, degrees = _spread(control, treatment, confidence.spread)
+    require_digits(max(abs(control.value), abs(treatment.value)), math.sqrt(variance))
     return interval(estimate, math.sqrt(variance), degrees, confidence)
 
 
@@ -81,9 +82,9 @@ def relative_effect(
     ------
     NotEnoughData : control's figure is not told from 0, so that there is nothing to be relative to.
     """
-    _require_baseline(control)
     if method is RelativeMethod.LOG_RATIO:
-        return _log_ratio(control, treatment, confidence)
+        return from_logs(log_ratio(control, treatment, confidence))
+    _require_baseline(control)
     variance, degrees = _spread(control, treatment, confidence.spread)
     del variance
     estimate = (treatment.value - control.value) / abs(control.raw)
@@ -114,25 +115,47 @@ def interval(estimate: float, standard_error: float, degrees: float, confidence:
     )
 
 
-def _log_ratio(control: ArmFigure, treatment: ArmFigure, confidence: Confidence) -> Effect:
-    """Katz et al. (1978) for shares; the same delta method of the logarithm for all else."""
+def log_ratio(control: ArmFigure, treatment: ArmFigure, confidence: Confidence = USUAL) -> Effect:
+    """Return log(treatment / control). Katz et al. (1978) for shares; the same delta method of the log for all else.
+
+    It is here that a plan widens an interval; `from_logs` makes a share of it. Raises `NotEnoughData` as
+    `relative_effect` does, and for figures that are not above 0.
+    """
+    _require_baseline(control)
     if control.value <= 0 or treatment.value <= 0:
         raise NotEnoughData(
             f"A log-ratio needs figures above 0 in both arms, found {control.value:g} and {treatment.value:g}.",
             hint="Use the delta method.",
         )
     logs = [ArmFigure.plain(math.log(arm.value), arm.variance / arm.value**2, arm.n) for arm in (control, treatment)]
-    found = absolute_effect(logs[0], logs[1], confidence)
+    variance, degrees = _spread(logs[0], logs[1], confidence.spread)
+    return interval(logs[1].value - logs[0].value, math.sqrt(variance), degrees, confidence)
+
+
+def from_logs(found: Effect) -> Effect:
+    """Return an effect on the logarithm as a share of control."""
     estimate = math.expm1(found.estimate)
-    return Effect(
-        estimate,
-        found.standard_error * (1 + estimate),
-        math.expm1(found.low),
-        math.expm1(found.high),
-        found.log_p_value,
-        found.degrees_of_freedom,
-        confidence.alpha,
+    return replace(
+        found,
+        estimate=estimate,
+        standard_error=found.standard_error * (1 + estimate),
+        low=math.expm1(found.low),
+        high=_grown(found.high),
     )
+
+
+def _grown(log: float) -> float:
+    return math.expm1(log) if log < 700 else math.inf
+
+
+def require_digits(level: float, error: float) -> None:
+    """A level keeps sixteen digits; where the error is beyond them, so is the effect."""
+    if 0 < error < 100 * math.ulp(level):
+        raise NotEnoughData(
+            f"An effect needs figures whose differences are not lost beside their level, found {level:g} with a "
+            f"standard error of {error:g}.",
+            hint="Take the common level off first, and see whether this is a metric and not an id.",
+        )
 
 
 def _require_baseline(control: ArmFigure) -> None:

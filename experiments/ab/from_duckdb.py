@@ -17,6 +17,8 @@ _SAMPLE = 1_000
 
 def relation(connection: Any, source: Path | Any) -> Any:
     """Return DuckDB's relation of a file (by its ending) or of an Arrow table. Raises InvalidInput for other files."""
+    # Days are those of UTC, whatever zone the machine is in.
+    connection.execute("SET TimeZone = 'UTC'")
     if not isinstance(source, Path):
         return connection.from_arrow(source)
     ending = source.suffix.lower()
@@ -75,6 +77,12 @@ def moments_by_arm(
 def quoted(name: str) -> str:
     """Return a column's name as SQL writes it."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def said_by(error: Exception) -> str:
+    """Return what DuckDB found, without its settings and the line itself."""
+    lines = [line.strip() for line in str(error).partition("\n\n")[0].splitlines()]
+    return "; ".join(line.rstrip(".") for line in lines if line and not line.startswith("Original Line"))
 
 
 def _moments(n: int, sums: Sequence[float], pairs: Sequence[tuple[int, int]], shifts: Sequence[float]) -> Moments:

@@ -35,3 +35,18 @@ def share_of_the_largest(values: FloatArray, largest: float = 0.001) -> float:
     total = float(sizes.sum())
     k = max(1, round(largest * len(sizes)))
     return float(np.partition(sizes, -k)[-k:].sum()) / total if total > 0 and len(sizes) > k else 0.0
+
+
+def skewness_of_difference(values: FloatArray, sizes: tuple[int, int]) -> float:
+    """Return the size of the skewness of the difference of two arms' means, were all units float[n] of one kind.
+
+    In arms of one size it cancels. Beyond 0.2 an interval of 95 % covers less than 94 % (Cochran, Sampling Techniques,
+    1977, section 2.15). That of all units together is known best: an arm that lacks the largest ones looks harmless.
+    """
+    centred = values - values.mean()
+    variance = float(np.mean(centred**2))
+    a, b = (1 / max(size, 1) for size in sizes)
+    if not variance > 0:
+        return 0.0
+    own = float(np.mean((centred / np.sqrt(variance)) ** 3))
+    return abs(own * (b * b - a * a)) / float((a + b) ** 1.5)

@@ -13,8 +13,9 @@ from decision.errors import InvalidInput
 from experiments.ab.always_valid import AlwaysValid
 from experiments.ab.boundaries import crossing_chances
 from experiments.ab.plans import Plan, PlanKind, group_sequential_bounds
-from experiments.ab.power import Design, detectable_effect, power, sample_size, whole
+from experiments.ab.power import Design, detectable_effect, fewest_units, power, sample_size, whole
 
+_LIFETIME = 100_000
 _LOOKS_OF_ALWAYS_VALID = tuple(np.linspace(0.05, 1.0, 20))
 
 
@@ -58,15 +59,22 @@ class Forecast:
 
     def sentence(self, starts: date) -> str:
         """Return what can be expected in words, with dates."""
-        last = starts + timedelta(days=math.ceil(self.days)) if self.days < 100_000 else None
+        last = day_after(starts, self.days)
         when = f"not before {last}" if last else "not in this lifetime"
         text = (
             f"An effect of {self.effect:g} is found with a chance of {100 * self.power:.0f} % from {self.units:,} units"
         )
         if self.plan.kind is PlanKind.FIXED:
             return f"{text}; the test can answer {when}."
-        usual = starts + timedelta(days=math.ceil(min(self.expected_days, 100_000)))
-        return f"{text}, {when} at the latest; on average it stops at {self.expected_units:,.0f} units, about {usual}."
+        usual = day_after(starts, self.expected_days)
+        about = f", about {usual}" if usual else ""
+        return f"{text}, {when} at the latest; on average it stops at {self.expected_units:,.0f} units{about}."
+
+
+def day_after(starts: date, days: float) -> date | None:
+    """Return the day so many days later; None where nobody will be there to see it."""
+    left = (date.max - starts).days
+    return starts + timedelta(days=math.ceil(days)) if days < min(_LIFETIME, left) else None
 
 
 def plan_power(plan: Plan, design: Design, effect: float) -> float:
@@ -88,7 +96,8 @@ def forecast(plan: Plan, design: Design, effect: float, traffic: Traffic, wanted
         looks, bounds = _looks(plan), _bounds(plan)
         drift = float(brentq(lambda d: sum(crossing_chances(looks, bounds, d)) - wanted, 0.5, 12.0, xtol=1e-6))
         one = design.standard_error(1.0)
-        sized = replace(plan, units=whole((drift * one / effect) ** 2, design.ratio))
+        # With fewer units than two in an arm there is no spread.
+        sized = replace(plan, units=max(whole((drift * one / effect) ** 2, design.ratio), fewest_units(design.ratio)))
     return _forecast(sized, design, effect, traffic)
 
 

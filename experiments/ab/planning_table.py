@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 
-from decision.errors import NotEnoughData
+from decision.errors import InvalidInput, NotEnoughData
 from experiments.ab.arm_figure import ArmFigure, adjusted_figures
 from experiments.ab.case import Case, Metric, MetricKind, Outlook, Role
 from experiments.ab.metric_columns import columns_of_metric
 from experiments.ab.multiplicity import Correction
-from experiments.ab.planning import Forecast, Traffic, forecast, smallest_effect
+from experiments.ab.planning import Forecast, Traffic, day_after, forecast, smallest_effect
 from experiments.ab.plans import Plan, PlanKind
 from experiments.ab.power import Design
 from experiments.ab.units import Units
 from experiments.ab.words import percent, plain, signed
 
+_STEPS = 30
 _FOUR_LOOKS = (0.25, 0.5, 0.75, 1.0)
 
 
@@ -67,6 +68,7 @@ def outlooks_of(case: Case, units: Units) -> Outlooks:
     Raises
     ------
     NotEnoughData : the case has no table [planning], or nothing varies.
+    InvalidInput : an arm would have fewer than two units, or an effect leaves no share.
     """
     if case.outlook is None:
         raise NotEnoughData(
@@ -80,10 +82,10 @@ def outlooks_of(case: Case, units: Units) -> Outlooks:
     ]
     by = case.outlook.answer_by
     ends = [
-        case.outlook.starts + timedelta(days=math.ceil(one.days))
+        end
         for row in rows
         for one in row.forecasts
-        if one.plan.kind is case.plan.kind and one.days < 100_000
+        if one.plan.kind is case.plan.kind and (end := day_after(case.outlook.starts, one.days)) is not None
     ]
     due = [one for row in rows for one in row.forecasts if one.plan.kind is case.plan.kind]
     in_time = None if by is None or not due else len(ends) == len(due) and all(end <= by for end in ends)
@@ -99,17 +101,17 @@ def _figure(case: Case, metric: Metric, units: Units) -> ArmFigure:
 def _row(case: Case, outlook: Outlook, metric: Metric, arm: str, level: ArmFigure) -> MetricOutlook:
     control, treatment = case.arms.shares[case.arms.control], case.arms.shares[arm]
     both = control + treatment
-    sd = math.sqrt(level.variance * level.n)
-    design = Design(sd, sd, treatment / control, _alpha(case, metric))
-    pair = replace(case.plan, units=case.plan.units * both, alpha=design.alpha)
+    _require_units(case, arm)
+    alone = _design(case, metric, treatment / control, level)
+    pair = replace(case.plan, units=case.plan.units * both, alpha=alone.alpha)
     traffic = Traffic(outlook.traffic.units_per_day * both, outlook.traffic.window_days)
     found = []
     if metric.name in outlook.effects:
+        effect = outlook.effects[metric.name]
+        design = _with_effect(metric, alone, level, effect)
         for kind in PlanKind:
             looks = () if kind is not PlanKind.GROUP_SEQUENTIAL else (case.plan.looks or _FOUR_LOOKS)
-            one = forecast(
-                replace(pair, kind=kind, looks=looks), design, outlook.effects[metric.name], traffic, outlook.power
-            )
+            one = forecast(replace(pair, kind=kind, looks=looks), design, effect, traffic, outlook.power)
             # Arms that are not compared here fill up meanwhile: a plan counts the units of all.
             found.append(
                 replace(
@@ -119,7 +121,54 @@ def _row(case: Case, outlook: Outlook, metric: Metric, arm: str, level: ArmFigur
                     expected_units=one.expected_units / both,
                 )
             )
-    return MetricOutlook(metric.name, arm, level.raw, smallest_effect(pair, design, outlook.power), tuple(found))
+    return MetricOutlook(metric.name, arm, level.raw, _smallest(metric, pair, alone, level, outlook), tuple(found))
+
+
+def _require_units(case: Case, arm: str) -> None:
+    for name in (case.arms.control, arm):
+        units = case.plan.units * case.arms.shares[name]
+        if units < 2:
+            raise InvalidInput(
+                f"Expected two units or more in every arm, found {units:g} for {name!r} of the plan's "
+                f"{case.plan.units:,.0f}.",
+                hint="Plan more units, or give the arm a larger share.",
+            )
+
+
+def _design(case: Case, metric: Metric, ratio: float, level: ArmFigure) -> Design:
+    sd = math.sqrt(level.variance * level.n)
+    if not sd > 0:
+        raise NotEnoughData(f"Planning needs past units that vary, found {level.raw:g} for {metric.name} in all.")
+    return Design(sd, sd, ratio, _alpha(case, metric))
+
+
+def _with_effect(metric: Metric, design: Design, level: ArmFigure, effect: float) -> Design:
+    """Return the design with the treated units' own spread: a share that is moved varies more, or less."""
+    if metric.kind is not MetricKind.PROPORTION:
+        return design
+    share, moved = level.raw, level.raw + effect
+    if not 0 < moved < 1:
+        raise InvalidInput(
+            f"Expected an effect on {metric.name} that leaves a share between 0 and 1, found {effect:g} on {share:g}.",
+            hint="Effects on shares are in points: 0.01 is one of a hundred units more.",
+        )
+    return replace(design, treatment_sd=design.control_sd * math.sqrt(moved * (1 - moved) / (share * (1 - share))))
+
+
+def _smallest(metric: Metric, plan: Plan, design: Design, level: ArmFigure, outlook: Outlook) -> float:
+    """Return the smallest effect; of a share towards one half, where it is harder to see, in a few steps."""
+    found = smallest_effect(plan, design, outlook.power)
+    if metric.kind is not MetricKind.PROPORTION:
+        return found
+    sign = 1 if level.raw < 0.5 else -1
+    for _ in range(_STEPS):
+        if not 0 < level.raw + sign * found < 1:
+            break
+        moved = _with_effect(metric, design, level, sign * found)
+        before, found = found, smallest_effect(plan, moved, outlook.power)
+        if abs(found - before) < 1e-6 * before:
+            break
+    return found
 
 
 def _alpha(case: Case, metric: Metric) -> float:

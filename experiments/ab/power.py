@@ -6,12 +6,16 @@ import math
 from dataclasses import dataclass
 
 from scipy.optimize import brentq
-from scipy.special import nctdtr, ndtr
+from scipy.special import ndtr
 
 from decision.errors import InvalidInput
 from experiments.ab.tails import quantile
 
 _MOST = 1e15
+# Nine standard deviations on the wrong side there is nothing left that a double would add to the right one.
+_NOTHING = -9.0
+# An effect of more standard errors than this is no answer.
+_FAR = 1e5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +57,28 @@ class Design:
 
 
 def power(design: Design, effect: float, n_total: float, *, student: bool = False) -> float:
-    """Return the chance to find an effect of this size (both directions count where two-sided)."""
-    shift = effect / design.standard_error(n_total)
+    """Return the chance to find an effect of this size (both directions count where two-sided).
+
+    Raises InvalidInput for too few units to know a spread from: none, or with Student's distribution two.
+    """
     degrees = n_total - 2 if student else math.inf
+    if not (n_total > 0 and degrees > 0):
+        raise InvalidInput(f"Expected more than {2 if student else 0} units in both arms together, found {n_total:g}.")
+    shift = effect / design.standard_error(n_total)
     critical = quantile(1 - design.alpha / (2 if design.two_sided else 1), degrees)
-    if student:
-        upper = 1 - float(nctdtr(degrees, shift, critical))
-        lower = float(nctdtr(degrees, shift, -critical)) if design.two_sided else 0.0
-    else:
-        upper, lower = float(ndtr(shift - critical)), float(ndtr(-shift - critical)) if design.two_sided else 0.0
-    return upper + lower
+    return _beyond(critical, shift, degrees) + (_beyond(critical, -shift, degrees) if design.two_sided else 0.0)
+
+
+def _beyond(critical: float, shift: float, degrees: float) -> float:
+    """Return the chance that a statistic with this mean is above the critical value."""
+    if math.isinf(degrees):
+        return float(ndtr(shift - critical))
+    if shift < _NOTHING:
+        return 0.0
+    # scipy.special's tail is no number for some far ones.
+    from scipy.stats import nct
+
+    return float(nct.sf(critical, degrees, shift))
 
 
 def sample_size(design: Design, effect: float, wanted: float = 0.8, *, student: bool = False) -> float:
@@ -79,20 +95,33 @@ def sample_size(design: Design, effect: float, wanted: float = 0.8, *, student: 
 
     if short(math.log(_MOST)) < 0:
         raise InvalidInput(f"An effect of {effect:g} would take more than 10^15 units.")
-    fewest = math.log(2.000001 * max(1 + design.ratio, 1 + 1 / design.ratio))
+    fewest = math.log(1.0000005 * fewest_units(design.ratio))
     if short(fewest) >= 0:
         return math.exp(fewest)
     return math.exp(float(brentq(short, fewest, math.log(_MOST), xtol=1e-14, rtol=1e-14)))
 
 
 def detectable_effect(design: Design, n_total: float, wanted: float = 0.8, *, student: bool = False) -> float:
-    """Return the smallest effect that so many units find with this power."""
+    """Return the smallest effect that so many units find with this power. Raises InvalidInput for too few units."""
     _require_power(design, wanted)
     error = design.standard_error(n_total)
-    found = brentq(
-        lambda shift: power(design, shift * error, n_total, student=student) - wanted, 0.0, 1e3, xtol=1e-12, rtol=1e-14
-    )
-    return float(found) * error
+
+    def short(shift: float) -> float:
+        return power(design, shift * error, n_total, student=student) - wanted
+
+    enough = 16.0
+    while short(enough) < 0:
+        enough *= 16
+        if enough > _FAR:
+            raise InvalidInput(
+                f"With {n_total:g} units no effect is found with a power of {wanted:g}; take more units."
+            )
+    return float(brentq(short, 0.0, enough, xtol=1e-12, rtol=1e-14)) * error
+
+
+def fewest_units(ratio: float) -> float:
+    """Return how many units of both arms together leave two for each."""
+    return 2 * max(1 + ratio, 1 + 1 / ratio)
 
 
 def whole(n_total: float, ratio: float = 1.0) -> int:

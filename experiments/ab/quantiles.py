@@ -22,6 +22,8 @@ from experiments.ab.tails import quantile
 # The distance is read where a 95 % interval of the share ends: nearer would depend on single units.
 _Z = quantile(0.975)
 _FEWEST = 10
+_SHARED = 0.25
+_LOPSIDED = 10.0
 
 
 def quantile_figure(values: FloatArray, at: float, cluster: NDArray[np.generic] | None = None) -> ArmFigure:
@@ -30,8 +32,8 @@ def quantile_figure(values: FloatArray, at: float, cluster: NDArray[np.generic] 
     Raises
     ------
     InvalidInput : `at` outside (0, 1), or values that are no numbers.
-    NotEnoughData : fewer than ten units on either side of it, so that the tail is not known; or it lies on a value
-        that many share.
+    NotEnoughData : fewer than ten units on either side of it, so that the tail is not known; or it lies among values
+        that many share, or beside a gap, where its distance to others says nothing of how it varies.
     """
     if not 0 < at < 1:
         raise InvalidInput(f"Expected a quantile between 0 and 1, found {at:g}.", hint="0.5 is the median.")
@@ -51,9 +53,23 @@ def quantile_figure(values: FloatArray, at: float, cluster: NDArray[np.generic] 
         variance, independent = share.variance, share.n
     reach = _Z * math.sqrt(variance)
     low, high = np.quantile(values, [max(at - reach, 0.0), min(at + reach, 1.0)])
-    if not high > low:
+    _require_smooth(values[(values >= low) & (values <= high)], (low, value, high), 2 * reach * n)
+    return ArmFigure.plain(value, (float(high - low) / (2 * _Z)) ** 2, independent)
+
+
+def _require_smooth(near: FloatArray, around: tuple[float, float, float], units: float) -> None:
+    """Refuse steps and gaps among the values near a quantile; the width that is read there is not its spread."""
+    low, value, high = around
+    _, counts = np.unique(near, return_counts=True)
+    if not high > low or counts.max(initial=0) > max(_SHARED * units, 2):
         raise NotEnoughData(
-            f"The quantile {at:g} is {value:g}, which many units share: nothing can be said of how it varies.",
+            f"The quantile is {value:g}, at or near a value which many units share: nothing can be said of how it "
+            "varies.",
             hint="Choose another quantile, or the share of units above a value.",
         )
-    return ArmFigure.plain(value, (float(high - low) / (2 * _Z)) ** 2, independent)
+    if max(high - value, value - low) > _LOPSIDED * min(high - value, value - low):
+        raise NotEnoughData(
+            f"The quantile is {value:g}, beside a gap between {low:g} and {high:g}: nothing can be said of how it "
+            "varies.",
+            hint="Choose another quantile, or the share of units above a value.",
+        )

@@ -14,11 +14,13 @@ from decision.errors import NotEnoughData, counted
 from decision.records import FloatArray
 from experiments.ab.moments import Moments
 from experiments.ab.multiplicity import Correction, adjusted
-from experiments.ab.outliers import share_of_the_largest
+from experiments.ab.outliers import share_of_the_largest, skewness_of_difference
 from experiments.importing.srm import THRESHOLD, ArmCounts
 
 # A thousandth of the units that make up more than this share of a total decide the result by themselves.
 LARGE_SHARE = 0.1
+# Beyond it the means' difference is too skewed for intervals that are even around it.
+SKEWED = 0.2
 
 
 class Finding(StrEnum):
@@ -127,7 +129,7 @@ def contamination(unit: NDArray[np.generic], arm: NDArray[np.integer]) -> Check:
     share = crossed / max(ids, 1)
     if not crossed:
         return Check("contamination", Finding.SOUND, "No unit was seen in two arms.")
-    text = f"{counted(crossed, 'unit')} of {ids:,} ({100 * share:.2g} %) were seen in two arms and are left out."
+    text = f"{counted(crossed, 'unit')} of {ids:,} ({100 * share:.3g} %) were seen in two arms and are left out."
     return Check("contamination", Finding.UNSOUND if share > 0.01 else Finding.CAREFUL, text)
 
 
@@ -171,6 +173,18 @@ def outliers(name: str, values: FloatArray) -> Check:
     if share <= LARGE_SHARE:
         return Check(f"outliers of {name}", Finding.SOUND, text)
     return Check(f"outliers of {name}", Finding.CAREFUL, f"{text} Winsorise it, or expect wide intervals.")
+
+
+def skewness(name: str, values: FloatArray, sizes: Sequence[int]) -> Check:
+    """Return whether arms of these sizes, control first, are large enough for means of such skewed values [n]."""
+    worst = max((skewness_of_difference(values, (sizes[0], other)) for other in sizes[1:]), default=0.0)
+    if worst <= SKEWED:
+        return Check(f"skewness of {name}", Finding.SOUND, f"{name} is not too skewed for arms of these sizes.")
+    text = (
+        f"The difference of means of {name} has a skewness of {worst:.2f}: its interval covers less than it says. "
+        "Winsorise it, make arms alike in size, or wait for more units."
+    )
+    return Check(f"skewness of {name}", Finding.CAREFUL, text)
 
 
 def _equal_means(arms: Sequence[Moments]) -> float | None:

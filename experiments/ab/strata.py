@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from decision.errors import NotEnoughData
 from experiments.ab.arm_figure import ArmFigure, adjusted_figures
-from experiments.ab.effect import USUAL, Confidence, Effect, Spread, interval
+from experiments.ab.effect import USUAL, Confidence, Effect, Spread, interval, require_digits
 from experiments.ab.moments import Moments
 
 
@@ -55,6 +55,7 @@ def post_stratified(
     degrees = math.inf
     if confidence.spread is not Spread.NORMAL and total > 0:
         degrees = 1 / sum((variance / total) ** 2 / freedom for variance, freedom in parts)
+    require_digits(max(abs(one.value) for one in arms), math.sqrt(total))
     effect = interval(arms[1].value - arms[0].value, math.sqrt(total), degrees, confidence)
     return Stratified(arms[0], arms[1], effect)
 

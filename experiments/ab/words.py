@@ -60,7 +60,8 @@ def in_unit(kind: MetricKind, effect: Effect) -> str:
 
 def shows(margin: Margin) -> Callable[[float], str]:
     """Return what writes figures that are compared with a margin: percent, or in the metric's unit."""
-    return percent if margin.relative else signed
+    show = percent if margin.relative else signed
+    return lambda figure: "not known" if math.isnan(figure) else show(figure)
 
 
 def change(result: MetricResult) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from decision.errors import EncoreError
 from experiments.ab.always_valid import AlwaysValid
 from experiments.ab.arm_figure import ArmFigure, adjusted_figures, mean_figure, ratio_figure, share_figure
 from experiments.ab.bandit_contrasts import BanditLog, action_values, aipw_scores, ipw_scores
@@ -61,7 +62,10 @@ def _compare(row: Row, folder: Path) -> Compared:
     answer = METHODS.get(row["method"])
     if answer is None:
         return Compared(row["id"], math.nan, f"no method is called {row['method']}")
-    found = answer(inputs, row["params"])
+    try:
+        found = answer(inputs, row["params"])
+    except EncoreError as error:
+        return Compared(row["id"], math.nan, f"refused: {error}")
     missing = row["expected"].keys() - found.keys()
     if missing:
         return Compared(row["id"], math.nan, f"nothing is answered for {', '.join(sorted(missing))}")
@@ -74,7 +78,8 @@ def _difference(found: Any, expected: Any) -> float:
         return math.inf
     with np.errstate(invalid="ignore"):
         apart = np.where(have == want, 0.0, np.abs(have - want) / np.maximum(np.abs(want), 1e-12))
-    return float(np.max(apart, initial=0.0))
+    # What is no number agrees with nothing, and must not be lost among what does.
+    return float(np.max(np.where(np.isnan(apart), math.inf, apart), initial=0.0))
 
 
 def _moments(arm: Row) -> Moments:
@@ -82,20 +87,25 @@ def _moments(arm: Row) -> Moments:
         return Moments.of_successes(arm["n"], arm["s"])
     if "m" in arm:
         return Moments.of(np.asarray(arm["m"], dtype=float), np.asarray(arm["d"], dtype=float))
+    if "m_sum" in arm:
+        products = np.array([[arm["m_sum_sq"], arm["md_sum"]], [arm["md_sum"], arm["d_sum_sq"]]])
+        return Moments.of_sums(arm["n"], np.array([arm["m_sum"], arm["d_sum"]]), products)
     if "sum" in arm:
         return Moments.of_sums(arm["n"], np.array([arm["sum"]]), np.array([[arm["sum_sq"]]]))
     if "y_sum" in arm:
         products = np.array([[arm["y_sum_sq"], arm["xy_sum"]], [arm["xy_sum"], arm["x_sum_sq"]]])
         return Moments.of_sums(arm["n"], np.array([arm["y_sum"], arm["x_sum"]]), products)
-    return Moments.of(*(np.asarray(values, dtype=float) for values in arm.values()))
+    # The metric comes first, wherever a row has it.
+    named = [arm["y"], *(values for name, values in arm.items() if name != "y")]
+    return Moments.of(*(np.asarray(values, dtype=float) for values in named))
 
 
 def _figures(inputs: Row, *, biased: bool = False) -> tuple[ArmFigure, ArmFigure]:
     arms = [inputs[name] for name in ("control", "treatment")]
-    if biased:
+    if biased and "s" in arms[0]:
         return share_figure(arms[0]["n"], arms[0]["s"]), share_figure(arms[1]["n"], arms[1]["s"])
     control, treatment = (_moments(arm) for arm in arms)
-    if "m" in arms[0]:
+    if "m" in arms[0] or "m_sum" in arms[0]:
         return ratio_figure(control), ratio_figure(treatment)
     if len(control.mean) > 1:
         return adjusted_figures(control, treatment)
@@ -161,7 +171,7 @@ def _bayes(*, relative: bool) -> Method:
         confidence = Confidence(params["alpha"], Alternative.TWO_SIDED, Spread.NORMAL)
         fixed = (relative_effect if relative else absolute_effect)(*_figures(inputs), confidence)
         prior = params.get("prior")
-        if prior:
+        if prior and prior.get("proper", True):
             spread = prior.get("sd") or prior.get("stddev") or math.sqrt(prior["variance"])
             found = posterior(fixed, Prior(prior.get("mean", 0.0), spread))
         else:
