@@ -1,7 +1,7 @@
 """Why is her chance of a purchase high or low? The facts that move it most, in words, against the middle customer.
 
-The effects are those of the linear hazard, one of the members that are averaged: the odds of a purchase in a week, with
-everything else as it is. Facts that say the same thing are one reason.
+The effects are those of the linear hazard, also where it is not among the members that are averaged: the odds of a
+purchase in a week, with everything else as it is. Facts that say the same thing are one reason.
 """
 
 from __future__ import annotations

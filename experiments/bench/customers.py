@@ -21,9 +21,9 @@ from decision.programme.read import load_programme
 from decision.records import FloatArray
 from decision.wiring import utc_now
 from experiments.behaviour import metrics
+from experiments.behaviour.choice import fit_chosen
 from experiments.behaviour.journal import Journal, day_of, journal_of
 from experiments.behaviour.models import WHEN
-from experiments.behaviour.repurchase import fit_repurchase
 from experiments.behaviour.state import first_purchase_after, spent_after, state_at
 from experiments.behaviour.value import fit_worth
 from experiments.bench.peers import customer_models as peers
@@ -39,7 +39,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 def encore(journal: Journal, cut: int, days: int) -> Foretold:
     """Foretell as `encore customers score` does."""
-    model = fit_repurchase(journal, cut, seed=1)
+    model = fit_chosen(journal, cut, seed=1)
     worth = fit_worth(journal, cut, margin=1.0, seed=1)
     state = state_at(journal, cut)
     curve = model.curve(state)
