@@ -21,12 +21,9 @@ NEWTON_STEPS = 30
 
 def enough_at(journal: Journal, day: int) -> bool:
     """Return whether what lies before a day is enough to learn repurchases from."""
-    if day - journal.first_day < enough.REPURCHASE.least[enough.DAYS]:
+    if day <= journal.first_day:
         return False
-    state = state_at(journal, day)
-    least = enough.REPURCHASE.least
-    again = int((state.purchases > 1).sum())
-    return len(state.customer) >= least[enough.CUSTOMERS] and again >= least[enough.AGAIN]
+    return enough.REPURCHASE.verdict(enough.found_in(state_at(journal, day), day - journal.first_day)).enough
 
 
 def fit_chosen(journal: Journal, cut: int, *, seed: int) -> Repurchase:

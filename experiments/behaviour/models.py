@@ -73,11 +73,7 @@ def fit(history: History, cut: int, settings: Settings, *, advance: Callable[[in
     known = history.known_before(moment(cut, settings))
     journal = journal_of(known.order_lines, timezone=settings.timezone)
     state = state_at(journal, cut)
-    found = {
-        enough.CUSTOMERS: len(state.customer),
-        enough.AGAIN: int((state.purchases > 1).sum()),
-        enough.DAYS: cut - journal.first_day,
-    }
+    found = enough.found_in(state, cut - journal.first_day)
     by_model = {need.model: need.verdict(found) for need in (enough.REPURCHASE, enough.VALUE, enough.SECOND_PURCHASE)}
     follows, by_model[enough.CATEGORY.model] = category.fit_category(known.order_lines)
     response, by_model[enough.CHANNEL.model] = channel.channel_response(known.contacts)
@@ -176,7 +172,7 @@ def _who(state: State, names: tuple[str, ...], day: int) -> dict[str, Any]:
         "customer_id": list(names),
         "purchases": state.purchases.astype(np.int64),
         "last_purchase": _dates(day - state.silence),
-        "usual_gap_days": state.usual_gap,
+        "usual_gap_days": state.usual_gap if _has_gaps(state) else None,
         "first_time": state.purchases == 1,
     }
 
@@ -255,11 +251,16 @@ def _money(models: Models, state: State, curve: Curve) -> dict[str, Any]:
 
 def _by_rule(models: Models, state: State) -> dict[str, Any]:
     """Return what stands instead of models: likely until silent for twice her usual gap; spending goes on."""
-    coming = state.silence <= 2.0 * state.usual_gap
+    # Where nobody has bought twice yet, no gap is usual: a season stands for two of them.
+    coming = state.silence <= (2.0 * state.usual_gap if _has_gaps(state) else SEASON_DAYS)
     return {
         "grid": np.where(coming, "likely-staying", "unlikely-leaving"),
         "clv": clv_by_rule(state, models.settings),
     }
+
+
+def _has_gaps(state: State) -> bool:
+    return bool((state.purchases > 1).any())
 
 
 def clv_by_rule(state: State, settings: Settings) -> FloatArray:

@@ -7,6 +7,7 @@ from experiments.behaviour.habit import fit_habit
 from experiments.behaviour.hazard import fit_linear
 from experiments.behaviour.journal import day_of, journal_of
 from experiments.behaviour.metrics import ece, log_loss
+from experiments.behaviour.models import Settings, fit, score
 from experiments.behaviour.panel import panel_of
 from experiments.behaviour.repurchase import HABIT, MEMBERS, TREES, averaged
 from experiments.behaviour.season import Season
@@ -79,3 +80,12 @@ def test_without_an_earlier_season_all_members_are_kept():
     journal = journal_of(subscribers(250, 150, seed=4).order_lines)
     assert chosen(None, journal, ZERO + 60) == MEMBERS
     assert fit_chosen(journal, ZERO + 150, seed=1).kept == MEMBERS
+
+
+def test_where_nobody_bought_twice_no_gap_is_usual_and_years_of_silence_are_not_likely():
+    told = history((f"c{n}", 0, 5.0) for n in range(300))
+    made = fit(told, ZERO + 1, Settings(seed=1))
+    soon, late = score(made, told, ZERO + 30).table, score(made, told, ZERO + 700).table
+    assert set(soon["grid"].to_pylist()) == {"likely-staying"}
+    assert set(late["grid"].to_pylist()) == {"unlikely-leaving"}
+    assert late["usual_gap_days"].null_count == 300
