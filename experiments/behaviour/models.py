@@ -244,8 +244,9 @@ def _money(models: Models, state: State, curve: Curve) -> dict[str, Any]:
     if models.certainty is not None:
         low, high = models.certainty.of_money(worth.ordered(state, curve, int(SEASON_DAYS)))
         scale = days / SEASON_DAYS
-        found["clv_low"] = worth.margin_after_returns(state, scale * low)
-        found["clv_high"] = worth.margin_after_returns(state, scale * high)
+        # Where more than nine in ten bring nothing, a tenth of them is below the mean: an interval holds its value.
+        found["clv_low"] = np.minimum(worth.margin_after_returns(state, scale * low), found["clv"])
+        found["clv_high"] = np.maximum(worth.margin_after_returns(state, scale * high), found["clv"])
     return found
 
 

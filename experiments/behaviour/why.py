@@ -119,7 +119,7 @@ def effects(model: Repurchase, state: State, middle: FloatArray) -> FloatArray:
 
 def _of(model: Repurchase, state: State, middle: FloatArray) -> pa.Array:
     found = effects(model, state, middle)
-    odds = np.exp(np.clip(found, -9.0, 9.0))
+    odds = np.exp(np.clip(found, np.log(0.01), 9.0))
     lines = [
         _joined("\n", words(state), ": odds of a purchase × ", _number(odds[:, r], 2))
         for r, (_, words, _) in enumerate(REASONS)

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from experiments.behaviour import certainty, models
 from experiments.behaviour.choice import chosen, fit_chosen
 from experiments.behaviour.habit import fit_habit
 from experiments.behaviour.hazard import fit_linear
@@ -74,6 +75,15 @@ def test_members_that_failed_in_an_earlier_season_are_left_out():
     average = averaged([member[:, place] for member in everybody.members(state).values()])
     assert log_loss(came, chance) < 0.9 * log_loss(came, average)
     assert ece(came, chance) < 0.05
+
+
+def test_a_value_lies_inside_its_interval_also_where_hardly_anybody_comes_back(monkeypatch):
+    monkeypatch.setattr(certainty, "REPLICATES", 2)
+    monkeypatch.setattr(models, "ORIGINS", (90,))
+    told = subscribers(250, 300, seed=6)
+    gone = score(fit(told, ZERO + 300, Settings(seed=1)), told, ZERO + 600).table
+    low, value, high = (gone[name].to_numpy() for name in ("clv_low", "clv", "clv_high"))
+    assert ((low <= value) & (value <= high)).all()
 
 
 def test_without_an_earlier_season_all_members_are_kept():
