@@ -46,8 +46,8 @@ bench-bandit: $(VENV)/installed ## Compare bandit policies with peers, likewise
 bench-ope: $(VENV)/installed ## Judge the judge: estimators, intervals and the gate beside obp
 	@$(BIN)/python -m experiments.bench.off_policy
 
-bench-customers: $(VENV)/installed ## Compare predictions of customers with peers, on order lines (ORDERS=online_retail.parquet)
-	@$(BIN)/python -m experiments.bench.customers --orders $(ORDERS)
+bench-customers: $(VENV)/installed ## Compare predictions of customers with peers, on order lines (ORDERS=online_retail.parquet; of others ARGS="--mapping …")
+	@$(BIN)/python -m experiments.bench.customers --orders $(ORDERS) $(ARGS)
 
 bench-ab: $(VENV)/installed ## Judge A/B analysis: parity with peers, speed beside tea-tasting (ARGS=…)
 	@$(BIN)/python -m experiments.bench.ab $(ARGS)

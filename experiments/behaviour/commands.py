@@ -126,5 +126,6 @@ def _tell(models: Models) -> None:
             click.echo(verdict.sentence())
     if models.repurchase is not None:
         click.echo(models.repurchase.season.sentence())
+        click.echo(models.repurchase.sentence())
     if models.second is not None:
         click.echo(models.second.sentence())

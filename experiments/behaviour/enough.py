@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from experiments.behaviour.state import State
+
 
 @dataclass(frozen=True, slots=True)
 class Needs:
@@ -38,13 +40,18 @@ class Verdict:
         return f"{self.model}: used." if self.enough else f"{self.model}: {self.why} Used instead: {self.rule}."
 
 
+def found_in(state: State, days: int) -> Mapping[str, int]:
+    """Return what there is of customers in a history of so many days."""
+    return {CUSTOMERS: len(state.customer), AGAIN: int((state.purchases > 1).sum()), DAYS: days}
+
+
 CUSTOMERS, AGAIN, DAYS = "customers", "customers who bought again", "days of history"
 CONTACTS, CATEGORISED = "contacts with a known channel", "purchases with a known category"
 
 REPURCHASE = Needs(
     "repurchase, churn and next purchase",
     {CUSTOMERS: 200, AGAIN: 100, DAYS: 90},
-    "a customer is likely to buy again until she has been silent for twice her usual gap",
+    "a customer is likely to buy again until she has been silent for twice her usual gap (90 days if nobody has one)",
 )
 VALUE = Needs(
     "customer lifetime value",

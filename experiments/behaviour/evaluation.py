@@ -71,7 +71,8 @@ def evaluate(
     after = journal.last_day + 1 - cut
     if after < HORIZONS[0]:
         raise NotEnoughData(
-            f"Expected at least {HORIZONS[0]} days after {date_of(cut - 1)} to judge predictions by, found {after}.",
+            f"Expected at least {HORIZONS[0]} days after {date_of(cut - 1)} to judge predictions by, found "
+            f"{max(after, 0)}.",
             hint="Choose an earlier --cut.",
         )
     state = state_at(journal, cut)

@@ -18,11 +18,11 @@ from decision.records import FloatArray, IntArray
 from experiments.behaviour.columns import ALL, DIRECTIONS, MONOTONE, RHYTHM, Hinges, fit_hinges
 from experiments.behaviour.forest import Forest, forest_of
 from experiments.behaviour.panel import Panel
-from experiments.behaviour.season import Season, known_waves, waves
+from experiments.behaviour.season import WAVES, Season, known_waves, waves
 
 # The inverse of the ridge's penalty; best in log loss at four origins in spring of a year's history of a gift shop.
 RIDGE = 0.1
-# The wave's height is thought to be within 0.3 of log-hazard, about what a Christmas season is.
+# A wave's height is thought to be within 0.3 of log-hazard, about what a Christmas season is; a shorter one's less.
 WAVE_SCALE = 0.3 / RIDGE**0.5
 
 
@@ -74,13 +74,15 @@ def fit_linear(panel: Panel, of: tuple[int, ...] = ALL, *, weights: FloatArray |
     hinges = fit_hinges(panel.x, of)
     columns = hinges.columns(panel.x)
     seen = known_waves(int(panel.day.max() - panel.day.min()) + 2 * 7)
-    wave = WAVE_SCALE * waves(panel.day)[:, :seen]
+    scale = WAVE_SCALE / np.repeat(np.arange(1, WAVES + 1), 2)[:seen]
+    wave = scale * waves(panel.day)[:, :seen]
     columns = np.concatenate([columns, wave], axis=1)
     model = LogisticRegression(C=RIDGE, solver="newton-cholesky").fit(columns, panel.bought, sample_weight=weights)
     found = model.coef_[0]
     n = len(found) - seen
-    cosine, sine = (*(WAVE_SCALE * found[n:]).tolist(), 0.0, 0.0)[:2]
-    return Linear(hinges, float(model.intercept_[0]), found[:n], Season(cosine, sine))
+    heights: list[float] = [*(scale * found[n:]).tolist(), 0.0, 0.0][: max(seen, 2)]
+    season = Season(heights[0], heights[1], tuple(heights[2:]))
+    return Linear(hinges, float(model.intercept_[0]), found[:n], season)
 
 
 def fit_rhythm(panel: Panel, *, weights: FloatArray | None = None) -> Linear:

@@ -9,7 +9,11 @@ COLUMNS: Mapping[str, tuple[str, str, str]] = {
     "customer_id": ("string", "", "the customer"),
     "purchases": ("int64", "days", "days on which she bought"),
     "last_purchase": ("date32", "date", "her last purchase"),
-    "usual_gap_days": ("double", "days", "between her purchases, shrunk towards the shop's where she has few"),
+    "usual_gap_days": (
+        "double",
+        "days",
+        "between her purchases, shrunk to the shop's where she has few; null if nobody has two",
+    ),
     "repurchase_30": ("double", "probability", "that she buys within 30 days; null without enough data"),
     "repurchase_60": ("double", "probability", "that she buys within 60 days; null without enough data"),
     "repurchase_90": ("double", "probability", "that she buys within 90 days; null without enough data"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from decision.records import FloatArray
 from experiments.behaviour import category, channel, enough, grid, rfm
 from experiments.behaviour.certainty import Certainty, Origin, certainty_of, origin_at, spread_of
+from experiments.behaviour.choice import chosen, enough_at
 from experiments.behaviour.engagement import Engagement, engagement
 from experiments.behaviour.enough import Verdict
 from experiments.behaviour.journal import Journal, date_of, journal_of
@@ -72,23 +73,21 @@ def fit(history: History, cut: int, settings: Settings, *, advance: Callable[[in
     known = history.known_before(moment(cut, settings))
     journal = journal_of(known.order_lines, timezone=settings.timezone)
     state = state_at(journal, cut)
-    found = {
-        enough.CUSTOMERS: len(state.customer),
-        enough.AGAIN: int((state.purchases > 1).sum()),
-        enough.DAYS: cut - journal.first_day,
-    }
+    found = enough.found_in(state, cut - journal.first_day)
     by_model = {need.model: need.verdict(found) for need in (enough.REPURCHASE, enough.VALUE, enough.SECOND_PURCHASE)}
     follows, by_model[enough.CATEGORY.model] = category.fit_category(known.order_lines)
     response, by_model[enough.CHANNEL.model] = channel.channel_response(known.contacts)
     repurchase = worth = certainty = None
     if by_model[enough.REPURCHASE.model].enough:
-        repurchase = fit_repurchase(journal, cut, seed=settings.seed)
+        past = past_models(journal, cut, settings)
+        kept = chosen(past.get(cut - int(SEASON_DAYS)), journal, cut - int(SEASON_DAYS))
+        repurchase = replace(fit_repurchase(journal, cut, seed=settings.seed), kept=kept)
         advance(3)
         spread = spread_of(journal, cut, seed=settings.seed, advance=advance)
         if by_model[enough.VALUE.model].enough:
             worth = fit_worth(journal, cut, margin=settings.margin, seed=settings.seed)
         advance(1)
-        certainty = certainty_of(spread, origins(journal, cut, settings))
+        certainty = certainty_of(spread, origins(journal, past, kept, settings))
         advance(3)
     second = None
     if by_model[enough.SECOND_PURCHASE.model].enough:
@@ -109,30 +108,24 @@ def fit(history: History, cut: int, settings: Settings, *, advance: Callable[[in
     )
 
 
-def origins(journal: Journal, cut: int, settings: Settings) -> list[Origin]:
-    """Return what was foretold at past moments, each model fitted only on what lay before, and what came in 90 days."""
+def past_models(journal: Journal, cut: int, settings: Settings) -> Mapping[int, Repurchase]:
+    """Return models by the past day that each was fitted at, on what lay before it alone."""
+    days = [cut - back for back in ORIGINS if enough_at(journal, cut - back)]
+    return {day: fit_repurchase(journal, day, seed=settings.seed) for day in days}
+
+
+def origins(
+    journal: Journal, past: Mapping[int, Repurchase], kept: tuple[str, ...], settings: Settings
+) -> list[Origin]:
+    """Return what models of the past foretold by the members that are `kept`, and what came in 90 days."""
     found = []
-    for back in ORIGINS:
-        day = cut - back
-        if not _enough_at(journal, day):
-            continue
-        then = journal.before(day)
-        model = fit_repurchase(then, day, seed=settings.seed)
-        state = state_at(then, day)
-        curve = model.curve(state)
-        worth = fit_worth(then, day, margin=settings.margin, seed=settings.seed)
+    for day, model in past.items():
+        state = state_at(journal, day)
+        curve = replace(model, kept=kept).curve(state)
+        worth = fit_worth(journal, day, margin=settings.margin, seed=settings.seed)
         predicted = (curve.within(SEASON_DAYS), worth.ordered(state, curve, int(SEASON_DAYS)))
         found.append(origin_at(journal, day, int(SEASON_DAYS), predicted))
     return found
-
-
-def _enough_at(journal: Journal, day: int) -> bool:
-    if day - journal.first_day < enough.REPURCHASE.least[enough.DAYS]:
-        return False
-    state = state_at(journal, day)
-    least = enough.REPURCHASE.least
-    again = int((state.purchases > 1).sum())
-    return len(state.customer) >= least[enough.CUSTOMERS] and again >= least[enough.AGAIN]
 
 
 def moment(day: int, settings: Settings) -> datetime:
@@ -179,7 +172,7 @@ def _who(state: State, names: tuple[str, ...], day: int) -> dict[str, Any]:
         "customer_id": list(names),
         "purchases": state.purchases.astype(np.int64),
         "last_purchase": _dates(day - state.silence),
-        "usual_gap_days": state.usual_gap,
+        "usual_gap_days": state.usual_gap if _has_gaps(state) else None,
         "first_time": state.purchases == 1,
     }
 
@@ -251,18 +244,24 @@ def _money(models: Models, state: State, curve: Curve) -> dict[str, Any]:
     if models.certainty is not None:
         low, high = models.certainty.of_money(worth.ordered(state, curve, int(SEASON_DAYS)))
         scale = days / SEASON_DAYS
-        found["clv_low"] = worth.margin_after_returns(state, scale * low)
-        found["clv_high"] = worth.margin_after_returns(state, scale * high)
+        # Where more than nine in ten bring nothing, a tenth of them is below the mean: an interval holds its value.
+        found["clv_low"] = np.minimum(worth.margin_after_returns(state, scale * low), found["clv"])
+        found["clv_high"] = np.maximum(worth.margin_after_returns(state, scale * high), found["clv"])
     return found
 
 
 def _by_rule(models: Models, state: State) -> dict[str, Any]:
     """Return what stands instead of models: likely until silent for twice her usual gap; spending goes on."""
-    coming = state.silence <= 2.0 * state.usual_gap
+    # Where nobody has bought twice yet, no gap is usual: a season stands for two of them.
+    coming = state.silence <= (2.0 * state.usual_gap if _has_gaps(state) else SEASON_DAYS)
     return {
         "grid": np.where(coming, "likely-staying", "unlikely-leaving"),
         "clv": clv_by_rule(state, models.settings),
     }
+
+
+def _has_gaps(state: State) -> bool:
+    return bool((state.purchases > 1).any())
 
 
 def clv_by_rule(state: State, settings: Settings) -> FloatArray:

@@ -1,7 +1,8 @@
 """P(a purchase within d days): habit, hazards that are linear, and boosted ones, averaged on the scale of log-odds.
 
 The weights are equal: a year of history holds too few separate origins to learn them from, and an average of models
-that err differently is hard to beat (Bates and Granger 1969).
+that err differently is hard to beat (Bates and Granger 1969). Members that a past moment showed to be clearly worse are
+left out (`choice`): a shop whose customers come by the calendar is beyond some of them.
 """
 
 from __future__ import annotations
@@ -35,6 +36,15 @@ from experiments.behaviour.state import State, state_at
 
 # The hazard is that of the middle week of each span; chances between the ends are interpolated.
 ENDS = (7.0, 14.0, 30.0, 60.0, 90.0, 135.0, 180.0, 270.0, 365.0)
+# Where only trees are left, customers come by the calendar, and the hazard turns from week to week.
+WEEKLY = (*(7.0 * week for week in range(1, 13)), 90.0, 112.0, 135.0, 180.0, 225.0, 270.0, 315.0, 365.0)
+HABIT, LINEAR, RHYTHMIC, TREES, DIRECTED_TREES = MEMBERS = (
+    "habit (BG/NBD)",
+    "linear hazard",
+    "rhythm hazard",
+    "trees",
+    "monotone trees",
+)
 SUREST = 1e-6
 # Columns of so many rows stay in a processor's cache.
 CHUNK = 16_384
@@ -47,7 +57,8 @@ NEARLY_SURE = 0.99
 class Repurchase:
     """The members, and up to which day they are asked: as far as the history reaches.
 
-    `habit` is BG/NBD in seasonal time; `rates` the one in calendar time, whose rates are facts of the hazards.
+    `habit` is BG/NBD in seasonal time; `rates` the one in calendar time, whose rates are facts of the hazards. `kept`
+    are the members that are averaged.
     """
 
     rates: Habit
@@ -57,11 +68,14 @@ class Repurchase:
     trees: Trees
     directed: Trees
     horizon_days: int
+    kept: tuple[str, ...] = MEMBERS
 
     @property
     def ends(self) -> FloatArray:
         """Return the days at which chances are computed, [E]."""
-        within = [end for end in ENDS if end < self.horizon_days]
+        within = [
+            end for end in (ENDS if {HABIT, LINEAR, RHYTHMIC} & {*self.kept} else WEEKLY) if end < self.horizon_days
+        ]
         return np.array([*within, float(self.horizon_days)])
 
     @property
@@ -69,14 +83,22 @@ class Repurchase:
         """Return the year's wave, as estimated."""
         return self.linear.season
 
+    def sentence(self) -> str:
+        """Return which members are averaged, for a person."""
+        out = [name for name in MEMBERS if name not in self.kept]
+        if not out:
+            return "Repurchase is the average of all five members."
+        return f"Repurchase is by {', '.join(self.kept)}; {', '.join(out)} failed in an earlier season."
+
     def members(self, state: State) -> Mapping[str, FloatArray]:
-        """Return each member's P(purchase within `ends`), [N, E]."""
-        hazards: dict[str, Hazard] = {
-            "linear hazard": self.linear,
-            "rhythm hazard": self.rhythm,
-            "trees": self.trees,
-            "monotone trees": self.directed,
+        """Return P(purchase within `ends`), [N, E], by each member that is kept."""
+        all_hazards: dict[str, Hazard] = {
+            LINEAR: self.linear,
+            RHYTHMIC: self.rhythm,
+            TREES: self.trees,
+            DIRECTED_TREES: self.directed,
         }
+        hazards = {name: hazard for name, hazard in all_hazards.items() if name in self.kept}
         summed = {name: np.zeros((len(state.customer), len(self.ends))) for name in hazards}
         begun, so_far = 0.0, dict.fromkeys(hazards, np.zeros(len(state.customer)))
         for e, end in enumerate(self.ends):
@@ -89,7 +111,9 @@ class Repurchase:
                 summed[name][:, e] = so_far[name]
             begun = end
         chances = {name: -np.expm1(-total) for name, total in summed.items()}
-        return {"habit (BG/NBD)": self.habit.buys_within(state, self.ends), **chances}
+        if HABIT in self.kept:
+            chances = {HABIT: self.habit.buys_within(state, self.ends), **chances}
+        return chances
 
     def curve(self, state: State, *, advance: Callable[[int], None] = lambda _: None) -> Curve:
         """Return the chances of a purchase of every customer; `advance` is told of how many more are done."""

@@ -54,6 +54,7 @@ def parameters(models: Models) -> Mapping[str, object]:
             "season.cosine": season.cosine,
             "season.sine": season.sine,
             "horizon_days": models.repurchase.horizon_days,
+            "members": ", ".join(models.repurchase.kept),
         }
     return told
 

@@ -1,7 +1,7 @@
 """Why is her chance of a purchase high or low? The facts that move it most, in words, against the middle customer.
 
-The effects are those of the linear hazard, one of the members that are averaged: the odds of a purchase in a week, with
-everything else as it is. Facts that say the same thing are one reason.
+The effects are those of the linear hazard, also where it is not among the members that are averaged: the odds of a
+purchase in a week, with everything else as it is. Facts that say the same thing are one reason.
 """
 
 from __future__ import annotations
@@ -38,11 +38,9 @@ def _joined(*parts: Any) -> Any:
 
 
 def _silence(state: State) -> Any:
-    return _joined("last bought ", _number(state.silence), pa.array(_days(state.silence)), " ago")
-
-
-def _overdue(state: State) -> Any:
-    return _joined("silent for ", _number(state.silence / state.usual_gap, 1), " times her usual gap")
+    once = _joined("last bought ", _number(state.silence), pa.array(_days(state.silence)), " ago")
+    several = _joined(once, ", ", _number(state.silence / state.usual_gap, 1), " times her usual gap")
+    return pc.if_else(pa.array(state.purchases > 1), several, once)
 
 
 def _often(state: State) -> Any:
@@ -75,8 +73,8 @@ def _days(count: FloatArray) -> list[str]:
 
 # Places among `columns.FACTS`, the words for a customer, and those for everybody.
 REASONS: tuple[tuple[tuple[int, ...], Words, str], ...] = (
-    ((0,), _silence, "how long she has been silent"),
-    ((7, 10), _overdue, "how that compares with her usual gap"),
+    # Apart, one of the two would take back what the other says too much of, and name silence as what helps.
+    ((0, 7, 10), _silence, "how long she has been silent, also beside her usual gap"),
     ((1, 3), _often, "on how many days she has bought"),
     ((2, 8), _rhythm, "her usual rhythm"),
     ((5, 6), _lately, "what she has bought in recent months"),
@@ -121,7 +119,7 @@ def effects(model: Repurchase, state: State, middle: FloatArray) -> FloatArray:
 
 def _of(model: Repurchase, state: State, middle: FloatArray) -> pa.Array:
     found = effects(model, state, middle)
-    odds = np.exp(np.clip(found, -9.0, 9.0))
+    odds = np.exp(np.clip(found, np.log(0.01), 9.0))
     lines = [
         _joined("\n", words(state), ": odds of a purchase × ", _number(odds[:, r], 2))
         for r, (_, words, _) in enumerate(REASONS)

@@ -17,13 +17,15 @@ import click
 import msgspec
 import numpy as np
 
+from decision.errors import EncoreError, NotEnoughData
+from decision.programme.model import Programme
 from decision.programme.read import load_programme
 from decision.records import FloatArray
 from decision.wiring import utc_now
-from experiments.behaviour import metrics
-from experiments.behaviour.journal import Journal, day_of, journal_of
+from experiments.behaviour import enough, metrics
+from experiments.behaviour.choice import fit_chosen
+from experiments.behaviour.journal import Journal, date_of, day_of, journal_of
 from experiments.behaviour.models import WHEN
-from experiments.behaviour.repurchase import fit_repurchase
 from experiments.behaviour.state import first_purchase_after, spent_after, state_at
 from experiments.behaviour.value import fit_worth
 from experiments.bench.peers import customer_models as peers
@@ -32,14 +34,15 @@ from experiments.history.from_orders import history_of_file
 
 CASE = Path(__file__).parents[1] / "cases" / "online_retail"
 OUT = Path("build/bench")
-CUTS = "2011-06-12,2011-09-10"
+# Days before the end of the orders: in Online Retail 2011-06-12 and 2011-09-10.
+BACK = (180, 90)
 ENCORE = "Encore"
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def encore(journal: Journal, cut: int, days: int) -> Foretold:
     """Foretell as `encore customers score` does."""
-    model = fit_repurchase(journal, cut, seed=1)
+    model = fit_chosen(journal, cut, seed=1)
     worth = fit_worth(journal, cut, margin=1.0, seed=1)
     state = state_at(journal, cut)
     curve = model.curve(state)
@@ -83,10 +86,16 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def compare(journal: Journal, cut_date: str) -> list[Row]:
-    """Return everybody's figures at one cut."""
+    """Return everybody's figures at one cut. Raises `NotEnoughData` where Encore would predict by a rule."""
     cut = day_of(datetime.fromisoformat(cut_date).date()) + 1
     days = min(journal.last_day + 1 - cut, 180)
+    if days < HORIZON:
+        raise NotEnoughData(f"Expected {HORIZON} days after {cut_date} to judge by, found {max(days, 0)}.")
     state = state_at(journal, cut)
+    there = enough.found_in(state, cut - journal.first_day)
+    for verdict in (need.verdict(there) for need in (enough.REPURCHASE, enough.VALUE)):
+        if not verdict.enough:
+            raise NotEnoughData(f"{cut_date}: {verdict.sentence()}")
     wait = first_purchase_after(journal, state)
     came = wait < HORIZON
     truth = (came.astype(float), spent_after(journal, state, days), wait[came] + 0.5)
@@ -140,14 +149,26 @@ def table(rows: list[Row]) -> list[str]:
 @click.option("--orders", type=_FILE, required=True, help="Order lines, such as UCI's Online Retail (Parquet or CSV).")
 @click.option("--mapping", type=_FILE, default=CASE / "mapping.toml", help="Which column says what.")
 @click.option("--programme", type=_FILE, default=CASE / "programme.toml", help="For currency and time zone.")
-@click.option("--cuts", default=CUTS, show_default=True, help="Last days that may be seen, with commas between them.")
+@click.option(
+    "--cuts",
+    default=None,
+    show_default="180 and 90 days before the end",
+    help="Last days that may be seen, with commas between them.",
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=OUT, show_default=True)
-def main(*, orders: Path, mapping: Path, programme: Path, cuts: str, out: Path) -> None:
+def main(*, orders: Path, mapping: Path, programme: Path, cuts: str | None, out: Path) -> None:
     """Compare predictions of customers: 95 % intervals of differences are in the JSON."""
-    shop = load_programme(programme)
+    try:
+        _run(orders, mapping, load_programme(programme), cuts, out)
+    except EncoreError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _run(orders: Path, mapping: Path, shop: Programme, cuts: str | None, out: Path) -> None:
     click.echo(f"reading {orders.name} …", err=True)
     lines = history_of_file(orders, mapping, shop, now=utc_now()).order_lines
     journal = journal_of(lines, timezone=str(shop.timezone))
+    cuts = cuts or ",".join(date_of(journal.last_day - back).isoformat() for back in BACK)
     rows = []
     for cut in cuts.split(","):
         found = compare(journal, cut.strip())

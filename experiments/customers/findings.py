@@ -14,7 +14,7 @@ from experiments.behaviour import grid, rfm
 from experiments.behaviour.base_figures import FIGURES, Spread, by_month, by_segment
 from experiments.behaviour.enough import Verdict
 from experiments.behaviour.journal import Journal, date_of, journal_of
-from experiments.behaviour.models import ORIGINS, origins
+from experiments.behaviour.models import origins, past_models
 from experiments.behaviour.state import State, state_at
 from experiments.behaviour.why import REASONS, effects, middle_of
 from experiments.customers.run import Scored
@@ -208,13 +208,15 @@ def _calibration(found: Scored, journal: Journal) -> list[Section]:
     title = "Do predictions come true?"
     if found.models.repurchase is None:
         return [Section(title, [_by_rule(found, "repurchase")])]
-    past = origins(journal, min(found.models.cut, journal.last_day + 1), found.models.settings)
+    cut, settings = min(found.models.cut, journal.last_day + 1), found.models.settings
+    models = past_models(journal, cut, settings)
+    past = dict(zip(models, origins(journal, models, found.models.repurchase.kept, settings), strict=True))
     if not past:
         return [Section(title, ["Not enough data: no moment in the past has 90 days after it and enough before it."])]
-    named = {f"90 days, foretold {back} days ago": (o.chance, o.bought) for back, o in zip(ORIGINS, past, strict=False)}
-    first = past[0]
+    named = {f"90 days, foretold {cut - day} days ago": (o.chance, o.bought) for day, o in past.items()}
+    day, first = next(iter(past.items()))
     sentences = [
-        f"{ORIGINS[0]} days ago, models that knew nothing of what came foretold that {_share(first.chance.mean())} of "
+        f"{cut - day} days ago, models that knew nothing of what came foretold that {_share(first.chance.mean())} of "
         f"customers would buy; {_share(first.bought.mean())} did."
     ]
     return [Section(title, sentences, plots.customer_calibrations(named))]

@@ -13,6 +13,7 @@ from decision.programme.section import Problems, Section, unknown
 from experiments.importing.cells import Clock
 from experiments.importing.table import Table, open_table
 
+DELIMITERS = (";", "\t", "|", ",")
 _NAME = re.compile(r"[A-Za-z0-9_.\-]{1,40}")
 
 
@@ -79,7 +80,12 @@ def begin(path: Path, file: Path) -> Draft:
         section.wrong("encoding", f"expected an encoding such as latin-1, found {encoding!r}")
     if problems.found:
         raise InvalidMapping(path, problems.found)
-    return Draft(path, root, problems, open_table(file, delimiter=delimiter, encoding=encoding))
+    table = open_table(file, delimiter=delimiter, encoding=encoding)
+    other = next((mark for mark in DELIMITERS if len(table.columns) == 1 and mark in table.columns[0]), None)
+    if other is not None:
+        section.wrong("delimiter", f"expected the one between columns of {file.name}, which looks like {other!r}")
+        raise InvalidMapping(path, problems.found)
+    return Draft(path, root, problems, table)
 
 
 def name_of(section: Section) -> str:

@@ -77,8 +77,9 @@ class CsvTable:
         try:
             yield from (line for line in reader if line)
         except UnicodeDecodeError as error:
+            encoding = self._encoding.removesuffix("-sig")
             raise InvalidInput(
-                f"Expected {self._encoding} text in {self.path}, found other bytes after line {reader.line_num}.",
+                f"Expected {encoding} text in {self.path}, found other bytes after line {reader.line_num}.",
                 hint='Name the encoding in the mapping, for example [file] encoding = "latin-1".',
             ) from error
         except csv.Error as error:
@@ -138,8 +139,19 @@ def _values(column: Any) -> list[Any]:
         column = column.cast(pa.string())
     elif pa.types.is_timestamp(kind) and kind.unit == "ns":
         column = column.cast(pa.timestamp("us", tz=kind.tz), safe=False)
-    values: list[Any] = column.to_pylist()
+    try:
+        values: list[Any] = column.to_pylist()
+    except (OverflowError, ValueError):
+        # Times beyond the years 1 to 9999 are no Python values: as numbers of their unit, they are no readable times.
+        values = [_value(cell) for cell in column]
     return values
+
+
+def _value(cell: Any) -> Any:
+    try:
+        return cell.as_py()
+    except (OverflowError, ValueError):
+        return str(cell.value)
 
 
 def _checked(path: Path, names: list[str]) -> tuple[str, ...]:

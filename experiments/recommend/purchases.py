@@ -119,7 +119,7 @@ def _pairs(lines: pa.Table) -> list[tuple[str, str]]:
 
 def _coded(column: Any) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Return the different texts of a column in order, and the place of each cell among them."""
-    texts = pa.array(sorted(pc.unique(column).to_pylist()))
+    texts = pa.array(sorted(pc.unique(column).to_pylist()), column.type)
     return tuple(texts.to_pylist()), pc.index_in(column, value_set=texts).to_numpy().astype(np.int64)
 
 

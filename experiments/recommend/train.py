@@ -49,7 +49,7 @@ def chosen(purchases: Purchases, *, seed: int, progress: Progress[Settings]) -> 
     try:
         settings = choose(purchases, last_baskets(purchases), seed=seed, progress=progress)
     except NotEnoughData as few:
-        return Choice(Settings(), f"the usual ones: {few.message}")
+        return Choice(Settings(), f"the usual ones: {few.message.rstrip('.')}")
     return Choice(settings, "best on the last baskets of customers, none of which was learned from")
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from experiments.behaviour.journal import journal_of
+from decision.errors import NotEnoughData
+from experiments.behaviour.journal import date_of, journal_of
 from experiments.bench import customers
 from experiments.bench.peers import customer_models
 from tests.behaviour.shops import shop
@@ -29,3 +30,10 @@ def test_peers_foretell_chances_and_see_nothing_after_the_cut(journal, peer):
     np.testing.assert_array_equal(foretold.chance, known.chance)
     assert ((foretold.chance > 0) & (foretold.chance < 1)).all()
     assert ((foretold.wait >= 0) & np.isfinite(foretold.wait)).all()
+
+
+def test_what_is_too_little_to_predict_from_is_not_compared(journal):
+    with pytest.raises(NotEnoughData, match=r"90 days of history \(found 60\)"):
+        customers.compare(journal, date_of(journal.first_day + 59).isoformat())
+    with pytest.raises(NotEnoughData, match="90 days after"):
+        customers.compare(journal, date_of(journal.last_day - 30).isoformat())

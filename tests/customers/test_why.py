@@ -44,10 +44,18 @@ def test_effects_are_against_the_middle_customer() -> None:
 def test_the_strongest_are_said_in_words_and_the_weak_are_not() -> None:
     told = reasons(model(f0=-1.0), state([10.0, 20.0, 80.0])).to_pylist()
     assert told == [
-        "last bought 10 days ago: odds of a purchase × 2",
+        "last bought 10 days ago, 0.3 times her usual gap: odds of a purchase × 2",
         "",
-        "last bought 80 days ago: odds of a purchase × 0.25",
+        "last bought 80 days ago, 2.7 times her usual gap: odds of a purchase × 0.25",
     ]
+    once = replace(state([10.0, 20.0, 80.0]), purchases=np.ones(3))
+    assert reasons(model(f0=-1.0), once).to_pylist()[0] == "last bought 10 days ago: odds of a purchase × 2"
+
+
+def test_silence_and_her_own_gap_are_weighed_together() -> None:
+    """Both say that she is late; a model that splits it into a plus and a minus must not be told as two reasons."""
+    told = reasons(model(f0=2.0, f7=-3.0), state([10.0, 20.0, 80.0])).to_pylist()
+    assert told[2] == "last bought 80 days ago, 2.7 times her usual gap: odds of a purchase × 0.25"
 
 
 def test_facts_that_say_the_same_are_one_reason() -> None:

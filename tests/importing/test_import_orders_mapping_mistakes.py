@@ -1,6 +1,6 @@
 import pytest
 
-from experiments.importing.mapping import InvalidMapping
+from experiments.importing.mapping import InvalidMapping, begin
 
 MISTAKES = [
     ('name = "till"', "", "orders.name: expected a text, found nothing"),
@@ -28,3 +28,11 @@ def test_a_mistake_in_the_mapping_of_orders_is_named_with_its_place(shop, orders
     assert right in orders_mapping
     with pytest.raises(InvalidMapping, match=message):
         shop.orders(mapping=orders_mapping.replace(right, wrong, 1))
+
+
+def test_another_delimiter_is_guessed_at_and_named_once(tmp_path):
+    (tmp_path / "orders.csv").write_text("order;customer;day\n1;ada;2026-01-01\n")
+    (tmp_path / "mapping.toml").write_text("[orders]\n")
+    with pytest.raises(InvalidMapping, match=r"file.delimiter: expected the one .* looks like ';'") as refused:
+        begin(tmp_path / "mapping.toml", tmp_path / "orders.csv")
+    assert len(refused.value.problems) == 1

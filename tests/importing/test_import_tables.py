@@ -89,3 +89,10 @@ def test_parquet_cells_keep_what_was_written(tmp_path):
     pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
     ((row,),) = [batch.rows for batch in open_table(tmp_path / "rows.parquet").batches()]
     assert row == ("2.55", Decimal("2.550"), datetime(2023, 11, 14, 22, 13, 20, 123456, tzinfo=UTC), "x")
+
+
+def test_times_beyond_the_years_of_python_come_as_they_are_written_and_the_rest_is_read(tmp_path):
+    written = pa.array([2**62, 1_700_000_000_000_000], pa.timestamp("us", tz="UTC"))
+    pq.write_table(pa.table({"at": written}), tmp_path / "rows.parquet")
+    (batch,) = open_table(tmp_path / "rows.parquet").batches()
+    assert [row for (row,) in batch.rows] == [str(2**62), datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)]

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from decision.bundle.neighbours import Neighbours, NeighbourStore
+from decision.errors import NotEnoughData
 from decision.records import IntArray
 from decision.stages.baskets import History
 from decision.stages.recommendations import HeldBack, Purpose, Wish, recommend
@@ -127,3 +128,8 @@ def test_online_retail_beats_popularity_and_co_occurrence() -> None:
             lead = figures[ENCORE, "NDCG@10", question] - figures[rival, "NDCG@10", question]
             lead = lead[~np.isnan(lead)]
             assert lead.mean() > 3 * lead.std() / np.sqrt(len(lead))
+
+
+def test_without_a_line_there_is_not_enough_data() -> None:
+    with pytest.raises(NotEnoughData, match="found 0 in 0"):
+        purchases_of(lines([]))
