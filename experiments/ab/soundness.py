@@ -177,7 +177,7 @@ def outliers(name: str, values: FloatArray) -> Check:
 
 def skewness(name: str, values: FloatArray, sizes: Sequence[int]) -> Check:
     """Return whether arms of these sizes, control first, are large enough for means of such skewed values [n]."""
-    worst = max((skewness_of_difference(values, (sizes[0], other)) for other in sizes[1:]), default=0.0)
+    worst = skewness_of_difference(values, sizes)
     if worst <= SKEWED:
         return Check(f"skewness of {name}", Finding.SOUND, f"{name} is not too skewed for arms of these sizes.")
     text = (
