@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -96,6 +96,23 @@ class Action:
 
 
 CONTROL_ACTION = Action(offer="none", channel=CONTROL, redeemable=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """Actions that may be chosen among, control first, and their ids in the same order."""
+
+    actions: tuple[Action, ...]
+    ids: tuple[str, ...]
+
+    @classmethod
+    def of(cls, actions: Iterable[Action]) -> Menu:
+        """Return a menu of actions."""
+        kept = tuple(actions)
+        return cls(kept, tuple([action.action_id for action in kept]))
+
+
+CONTROL_ALONE = Menu.of((CONTROL_ACTION,))
 
 
 def action_named(action_id: str) -> Action:

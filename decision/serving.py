@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from decision.policies.registry import bandit_named
 from decision.policies.rule import Rule
 from decision.policies.uniform import Uniform
 from decision.programme.model import Goal, Programme
-from decision.records import CONTROL, Action, ContextValue, Decision, FloatArray, Group, action_named
+from decision.records import CONTROL, Action, ContextValue, Decision, FloatArray, Group, IntArray, Menu, action_named
 from decision.stages.context import Encoder
 from decision.stages.pacing import Price, charge
 from decision.stages.valuation import Worth, before_cost, expected_cost
@@ -41,6 +42,7 @@ class Champion:
     model: UpliftModel
     policy: Policy
     index: Mapping[str, int]
+    _places: Callable[[tuple[str, ...]], _Places]
 
     def value(
         self,
@@ -51,16 +53,36 @@ class Champion:
         context: Mapping[str, ContextValue],
     ) -> Valued:
         """Return what is foreseen for those of the allowed actions that the bundle was trained with."""
-        ids = [action.action_id for action in allowed]
-        known = tuple([action_id in self.index for action_id in ids])
-        actions = allowed if all(known) else [a for a, is_known in zip(allowed, known, strict=True) if is_known]
-        features = self.encoder.encode(context)
-        index = np.array([self.index[action_id] for action_id in ids if action_id in self.index])
+        return self.value_of(programme, goal, Menu.of(allowed), context)
+
+    def value_of(self, programme: Programme, goal: Goal, menu: Menu, context: Mapping[str, ContextValue]) -> Valued:
+        """Return the same for the actions of a menu."""
+        places = self._places(menu.ids)
+        features, index = self.encoder.encode(context), places.index
         components = self.model.predict(features, index)
-        cost = expected_cost(programme, actions, components)
+        cost = expected_cost(programme, places.known_ids, components)
         outlook = Outlook(features, index, components, before_cost(programme, goal, components).less(cost))
         repurchase = self.policy.repurchase(outlook)
-        return Valued(known, outlook, repurchase, outlook.worth.value(repurchase), cost)
+        return Valued(places.known, outlook, repurchase, outlook.worth.value(repurchase), cost)
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Which of some actions are in a catalogue, and where."""
+
+    known: tuple[bool, ...]
+    known_ids: tuple[str, ...]
+    index: IntArray
+
+
+def _places_in(catalogue: Mapping[str, int]) -> Callable[[tuple[str, ...]], _Places]:
+    def found(ids: tuple[str, ...]) -> _Places:
+        known = tuple([action_id for action_id in ids if action_id in catalogue])
+        index = np.array([catalogue[action_id] for action_id in known], dtype=np.int64)
+        return _Places(tuple([action_id in catalogue for action_id in ids]), known, index)
+
+    # The same few sets of actions are allowed again and again.
+    return lru_cache(maxsize=512)(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +163,14 @@ class Serving:
             return self.champion.policy, self.programme.exploration_floor
         return Rule(self.programme.business_as_usual), 0.0
 
-    def value(self, allowed: Sequence[Action], context: Mapping[str, ContextValue], store: str | None) -> Valued | None:
+    def value(self, menu: Menu, context: Mapping[str, ContextValue], store: str | None) -> Valued | None:
         """Return what the champion foresees under the store's goal; None without a champion."""
         if self.champion is None:
             return None
-        goal = self.programme.goal_of(store)
-        valued = self.champion.value(self.programme, goal, allowed=allowed, context=context)
+        valued = self.champion.value_of(self.programme, self.programme.goal_of(store), menu, context)
         if not self.prices:
             return valued
-        known = [action for action, is_known in zip(allowed, valued.known, strict=True) if is_known]
+        known = [action for action, is_known in zip(menu.actions, valued.known, strict=True) if is_known]
         price = charge(self.programme, self.prices, known, store=store, cost=valued.cost)
         return valued if price is None else valued.charged(price)
 
@@ -203,6 +224,7 @@ def champion_from(bundle: Bundle, belief: bytes | None = None, sequence: int = 0
 
 def _champion(bundle: Bundle, belief: bytes | None, sequence: int) -> Champion:
     manifest = bundle.manifest
+    index = {action_id: k for k, action_id in enumerate(manifest.actions)}
     encoder = Encoder(manifest.columns)
     policy: Policy = GreedyUplift()
     if manifest.has_bandit:
@@ -224,7 +246,8 @@ def _champion(bundle: Bundle, belief: bytes | None, sequence: int) -> Champion:
         encoder=encoder,
         model=uplift_model_from(manifest.heads, bundle.arrays),
         policy=policy,
-        index={action_id: k for k, action_id in enumerate(manifest.actions)},
+        index=index,
+        _places=_places_in(index),
     )
 
 

@@ -9,7 +9,7 @@ from decision.errors import Conflict, IdempotencyMismatch, LedgerError
 from decision.flow.recommend import recommended
 from decision.ledger.base import Ledger
 from decision.policies.base import Situation
-from decision.records import CONTROL_ACTION, Customer, Decision, DecisionRequest, Group, Reservation
+from decision.records import CONTROL_ALONE, Customer, Decision, DecisionRequest, Group, Reservation
 from decision.serving import Serving
 from decision.stages import choice, context, eligibility, explanation, groups, guardrails
 
@@ -82,26 +82,28 @@ def propose(
     group = groups.assign(request.customer_id, salt=programme.salt, shares=programme.shares)
     champion = serving.champion if group is Group.POLICY else None
     purse = guardrails.Purse(programme, store=request.store, basket_micros=request.order.total_micros, now=now)
+    reach = guardrails.reach_of(programme, request, customer, now=now)
     situation = guardrails.Situation(
         request=request,
         customer=customer,
+        reach=reach,
         now=now,
-        used=ledger.used(purse.keys),
+        used=ledger.used(purse.budgets.keys),
         exhausted=exhausted,
-        catalogue=champion.index if champion else None,
+        catalogue=champion.index.keys() if champion else None,
     )
     is_lost = group is Group.POLICY and serving.missing is not None
     untreated = refusal is not None or group is Group.HOLDOUT or is_lost
-    allowed, rejected = ((CONTROL_ACTION,), ()) if untreated else guardrails.apply(programme, situation, purse)
-    facts = context.build(request, customer, programme=programme, now=now)
-    valued = serving.value(allowed, facts, request.store)
+    menu, rejected = (CONTROL_ALONE, ()) if untreated else guardrails.apply(programme, situation, purse)
+    facts = context.build(request, customer, reach, programme=programme, now=now)
+    valued = serving.value(menu, facts, request.store)
     policy, floor = serving.policy_of(group)
     outlook = valued.outlook if valued else None
-    distribution = choice.with_floor(policy.distribution(Situation(request.trigger, allowed, outlook)), floor)
+    distribution = choice.with_floor(policy.distribution(Situation(request.trigger, menu.actions, outlook)), floor)
     chosen = choice.sample(
         distribution, draw=choice.draw_for(request.decision_id, salt=programme.salt, attempt=len(exhausted))
     )
-    action = allowed[chosen]
+    action = menu.actions[chosen]
     cost = programme.cost_of(action)
     decision = Decision(
         decision_id=request.decision_id,
@@ -114,7 +116,7 @@ def propose(
         action_id=action.action_id,
         propensity=float(distribution[chosen]),
         policy_version=serving.version,
-        allowed=tuple([a.action_id for a in allowed]),
+        allowed=menu.ids,
         distribution=tuple(distribution.tolist()),
         context=facts,
         predictions=valued.by_name() if valued else {},
@@ -132,4 +134,4 @@ def propose(
         recommended=recommended(request, customer, serving=serving, ledger=ledger, now=now),
         profile_sources=customer.profile.sources,
     )
-    return Proposal(decision, taken=purse.dearest((action,)), at_stake=purse.dearest(allowed))
+    return Proposal(decision, taken=purse.dearest((action.action_id,)), at_stake=purse.dearest(menu.ids))

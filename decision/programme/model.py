@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
@@ -14,7 +14,7 @@ import numpy as np
 from decision.errors import UnknownName
 from decision.money import MICROS
 from decision.programme.metrics import DeclaredMetric
-from decision.records import CONTROL_ACTION, Action, FloatArray, Group
+from decision.records import CONTROL_ACTION, Action, FloatArray, Group, Menu
 
 TRIGGERS = ("purchase", "return")
 OFFER_KINDS: Mapping[str, tuple[str, ...]] = {
@@ -64,6 +64,10 @@ class Cost:
     on_contact_micros: int = 0
     on_redemption_micros: int = 0
     share_of_basket: float = 0.0
+
+    def of_redemption(self, basket_micros: int) -> int:
+        """Return what a redemption on a basket costs in micros: the flat part plus the share."""
+        return self.on_redemption_micros + round(self.share_of_basket * basket_micros)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,10 +243,14 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """The budgets of a store in their periods of a day: their ledger keys, and by offer those it takes from."""
+    """The budgets of a store in their periods of a day: their ledger keys, and by offer those it takes from.
+
+    `limits` are the money in micros and the pieces that each has, None where there is no limit.
+    """
 
     keys: tuple[str, ...]
-    by_offer: Mapping[str, tuple[tuple[str, Budget], ...]]
+    by_offer: Mapping[str, tuple[str, ...]]
+    limits: Mapping[str, tuple[int | None, int | None]]
 
 
 @dataclass(frozen=True)
@@ -324,9 +332,45 @@ class Programme:
         return self.window_ends_at(decided_at) + timedelta(days=self.refund_window_days)
 
     @cached_property
+    def menu(self) -> Callable[[frozenset[str], frozenset[str]], Menu]:
+        """Return the programme's actions but for those of some offers and those of some channels, as a function."""
+
+        def without(offers: frozenset[str], channels: frozenset[str]) -> Menu:
+            return Menu.of(
+                [a for a in self.actions if a.is_control or (a.offer not in offers and a.channel not in channels)]
+            )
+
+        # Customers differ in few ways by which offers and channels are open to them.
+        return lru_cache(maxsize=512)(without)
+
+    @cached_property
+    def whole_menu(self) -> Menu:
+        """Return all actions of the programme."""
+        return Menu.of(self.actions)
+
+    @cached_property
+    def action_ids(self) -> frozenset[str]:
+        """Return the ids of all actions."""
+        return frozenset(self.whole_menu.ids)
+
+    @cached_property
     def contact_costs(self) -> Mapping[str, int]:
         """Return what making contact costs in micros, by the ids of the programme's actions."""
         return {action.action_id: self.contact_cost_micros(action) for action in self.actions}
+
+    @cached_property
+    def dearest_contacts(self) -> Callable[[tuple[str, ...]], Mapping[str, int]]:
+        """Return the most in micros that contact takes by the offers of actions, as a function of their ids."""
+
+        def found(ids: tuple[str, ...]) -> Mapping[str, int]:
+            dearest: dict[str, int] = {}
+            for action in map(self.action, ids):
+                if not action.is_control:
+                    contact = self.contact_costs[action.action_id]
+                    dearest[action.offer] = max(contact, dearest.get(action.offer, contact))
+            return dearest
+
+        return lru_cache(maxsize=512)(found)
 
     def contact_cost_micros(self, action: Action) -> int:
         """Return what making contact costs: the channel's price plus the offer's cost on contact."""
@@ -334,12 +378,12 @@ class Programme:
             return 0
         return self.channels[action.channel].contact_cost_micros + self.offers[action.offer].cost.on_contact_micros
 
-    def costs(self, actions: Sequence[Action]) -> FloatArray:
-        """Return what actions [K] cost, in currency units: on contact, on redemption, per unit of basket, [3, K]."""
-        return self._costs_of(tuple([action.action_id for action in actions]))
-
     @cached_property
-    def _costs_of(self) -> Callable[[tuple[str, ...]], FloatArray]:
+    def costs(self) -> Callable[[tuple[str, ...]], FloatArray]:
+        """Return what actions [K] cost, as a function of their ids.
+
+        In currency units: on contact, on redemption, per unit of basket, [3, K].
+        """
         costs = {
             action.action_id: (
                 self.contact_cost_micros(action) / MICROS,
@@ -357,8 +401,7 @@ class Programme:
 
     def redemption_cost_micros(self, action: Action, basket_micros: int) -> int:
         """Return what a redemption costs on a basket of `basket_micros`: the flat part plus the share."""
-        cost = self.cost_of(action)
-        return cost.on_redemption_micros + round(cost.share_of_basket * basket_micros)
+        return self.cost_of(action).of_redemption(basket_micros)
 
     def budget_key(self, budget: Budget, at: datetime) -> str:
         """Return the ledger key of a budget in the period that holds `at`, in the shop's time zone."""
@@ -379,7 +422,8 @@ class Programme:
             budgets = [(_key(b, day), b) for b in self.budgets if b.store in (None, store)]
             return Budgets(
                 keys=tuple(key for key, _ in budgets),
-                by_offer={name: tuple((k, b) for k, b in budgets if b.offer in (None, name)) for name in self.offers},
+                by_offer={name: tuple(k for k, b in budgets if b.offer in (None, name)) for name in self.offers},
+                limits={key: (budget.amount_micros, budget.count) for key, budget in budgets},
             )
 
         # A caller's store was checked before: there are as many sets as stores, on two days around midnight.

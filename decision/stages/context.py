@@ -18,7 +18,7 @@ from decision.money import MICROS
 from decision.programme.model import Feature, Programme
 from decision.programme.section import unknown_name
 from decision.records import ContextValue, Customer, DecisionRequest, FloatArray
-from decision.stages.guardrails import may_contact, recent_contacts
+from decision.stages.guardrails import Reach
 
 SECONDS_A_DAY = 86_400.0
 # Where a caller sends 1e300, sums of squares must stay finite.
@@ -26,7 +26,7 @@ FARTHEST = 1e6
 
 
 def build(
-    request: DecisionRequest, customer: Customer, *, programme: Programme, now: datetime
+    request: DecisionRequest, customer: Customer, reach: Reach, *, programme: Programme, now: datetime
 ) -> dict[str, ContextValue]:
     """Return the named context: facts of the request, the customer's history and profile, the caller's features.
 
@@ -47,10 +47,10 @@ def build(
         "customer_returns": float(customer.returns),
         "customer_revenue": customer.revenue_micros / MICROS,
         "days_since_last_order": None if last is None else max((now - last).total_seconds() / SECONDS_A_DAY, 0.0),
-        "recent_contacts": float(recent_contacts(programme, customer, now=now)),
+        "recent_contacts": float(reach.recent_contacts),
     }
-    for channel in programme.channels.values():
-        context[f"consent.{channel.name}"] = float(may_contact(channel, request, customer))
+    for channel, may in reach.channels.items():
+        context[f"consent.{channel}"] = 1.0 if may else 0.0
     for name in programme.profile:
         context[name] = customer.profile.values.get(name)
     for name in programme.features:

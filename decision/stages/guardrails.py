@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import date, datetime, time
 from math import inf
 from typing import NamedTuple
 
 from decision.money import MICROS
-from decision.programme.model import Budget, Channel, Programme, Removal
-from decision.records import CONTROL, Action, Customer, DecisionRequest, Reason, Rejection, Reservation
+from decision.programme.model import Channel, Offer, Programme, Removal
+from decision.records import (
+    CONTROL,
+    CONTROL_ALONE,
+    Action,
+    Customer,
+    DecisionRequest,
+    Menu,
+    Reason,
+    Rejection,
+    Reservation,
+)
 from decision.stages import eligibility
 
 
@@ -27,23 +37,31 @@ _Found = tuple[Reason, str] | None
 
 
 class _OfOffer(NamedTuple):
-    """What speaks against all actions of an offer; `held` is what its budgets have for contact, in micros."""
+    """What speaks against all actions of an offer."""
 
-    candidate: _Found
-    placement: _Found
-    margin: _Found
-    held: float
+    candidate: _Found = None
+    placement: _Found = None
+    margin: _Found = None
 
 
 class _OfChannel(NamedTuple):
     """What speaks against all actions of a channel."""
 
-    candidate: _Found
-    reach: _Found
+    candidate: _Found = None
+    reach: _Found = None
 
 
 _NOTHING = Used()
+_OPEN_OFFER, _OPEN_CHANNEL = _OfOffer(), _OfChannel()
 _UNKNOWN = (Reason.NOT_IN_POLICY, "the policy was trained before this action existed")
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How a customer may be reached now: whether by each channel, and how many treatments count towards the cap."""
+
+    channels: Mapping[str, bool]
+    recent_contacts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +74,11 @@ class Situation:
 
     request: DecisionRequest
     customer: Customer
+    reach: Reach
     now: datetime
     used: Mapping[str, Used]
     exhausted: frozenset[str]
-    catalogue: Container[str] | None = None
+    catalogue: Set[str] | None = None
 
 
 class Purse:
@@ -71,79 +90,48 @@ class Purse:
     def __init__(self, programme: Programme, *, store: str | None, basket_micros: int, now: datetime) -> None:
         """`basket_micros` is the basket that a redemption is priced on."""
         self.basket_micros = basket_micros
-        self._contact = programme.contact_costs
+        self.budgets = programme.budgets_in(store, now)
         self._programme = programme
-        self._budgets = programme.budgets_in(store, now)
+        self._redemptions: dict[str, int] = {}
 
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Return the keys of the budgets that an action here might take from."""
-        return self._budgets.keys
+    def redemption(self, offer: str) -> int:
+        """Return what a redemption of an offer takes in micros."""
+        found = self._redemptions.get(offer)
+        if found is None:
+            found = self._redemptions[offer] = self._programme.offers[offer].cost.of_redemption(self.basket_micros)
+        return found
 
-    def of_offer(self, action: Action) -> tuple[int, tuple[tuple[str, Budget], ...]]:
-        """Return what a redemption of a treatment's offer takes in micros, and from which budgets, with their keys."""
-        redemption = self._programme.redemption_cost_micros(action, self.basket_micros)
-        return redemption, self._budgets.by_offer[action.offer]
-
-    def dearest(self, actions: Iterable[Action]) -> tuple[Reservation, ...]:
-        """Return, for each budget that one of the actions needs, the most that one of them takes.
+    def dearest(self, ids: tuple[str, ...]) -> tuple[Reservation, ...]:
+        """Return, for each budget that one of some actions needs, the most that one of them takes.
 
         Of the action that is given, this is what to reserve. Of all that are allowed, it must still be there when a
         decision among them is written: were only the drawn action's budget looked at, the decisions that are written
         would depend on the draw, and their propensities would be wrong.
         """
-        dearest: dict[str, tuple[int, Action]] = {}
-        for action in actions:
-            if action.channel != CONTROL:
-                contact, known = self._contact[action.action_id], dearest.get(action.offer)
-                if known is None or contact > known[0]:
-                    dearest[action.offer] = contact, action
-        found: dict[str, tuple[int, Budget]] = {}
-        for contact, action in dearest.values():
-            redemption, budgets = self.of_offer(action)
-            amount = redemption + contact
-            for key, budget in budgets:
-                if key not in found or amount > found[key][0]:
-                    found[key] = amount, budget
-        return tuple(Reservation(key, amount, b.amount_micros, b.count) for key, (amount, b) in found.items())
+        found: dict[str, int] = {}
+        for offer, contact in self._programme.dearest_contacts(ids).items():
+            amount = self.redemption(offer) + contact
+            for key in self.budgets.by_offer[offer]:
+                if amount > found.get(key, -1):
+                    found[key] = amount
+        limits = self.budgets.limits
+        return tuple([Reservation(key, amount, *limits[key]) for key, amount in found.items()])
 
 
-def apply(programme: Programme, situation: Situation, purse: Purse) -> tuple[tuple[Action, ...], tuple[Rejection, ...]]:
-    """Return the allowed actions (control first) and the rejected ones with their reasons; of several the first."""
-    allowed: list[Action] = []
-    rejected: list[Rejection] = []
+def apply(programme: Programme, situation: Situation, purse: Purse) -> tuple[Menu, tuple[Rejection, ...]]:
+    """Return the allowed actions and the rejected ones with their reasons; of several the first."""
     checks = _Checks(programme, situation, purse)
-    # What depends on the offer or the channel alone is found once for each; what is left to do for each action is no
-    # more than looking at it, as there are many.
-    offers: dict[str, _OfOffer] = {}
-    channels = {name: checks.of_channel(channel) for name, channel in programme.channels.items()}
-    capped, contact, catalogue = _frequency_cap(programme, situation), programme.contact_costs, situation.catalogue
-    for action in programme.actions:
-        if action.channel == CONTROL:
-            allowed.append(action)
-            continue
-        offer = offers.get(action.offer)
-        if offer is None:
-            offer = offers[action.offer] = checks.of_offer(action)
-        candidate, placement, margin, held = offer
-        channel_candidate, reach = channels[action.channel]
-        found = (
-            capped
-            or candidate
-            or channel_candidate
-            or placement
-            or reach
-            or margin
-            or (None if contact[action.action_id] <= held else checks.used_up(action))
-            or (None if catalogue is None or action.action_id in catalogue else _UNKNOWN)
-        )
-        if found is None:
-            allowed.append(action)
-        else:
-            rejected.append(Rejection(action.action_id, *found))
+    # Most of what can speak against an action does so against all of its offer or its channel.
+    menu = CONTROL_ALONE if checks.capped else programme.menu(frozenset(checks.offers), frozenset(checks.channels))
+    if checks.scarce or not checks.all_known:
+        menu = Menu.of([a for a in menu.actions if a.channel == CONTROL or checks.against(a) is None])
+    rejected: tuple[Rejection, ...] = ()
+    if len(menu.ids) < len(programme.actions):
+        found = [(a, checks.against(a)) for a in programme.actions if a.action_id not in menu.ids]
+        rejected = tuple([Rejection(action.action_id, *why) for action, why in found if why])
     if removals := _removals(programme, situation):
-        return _without(allowed, removals, rejected)
-    return tuple(allowed), tuple(rejected)
+        return _without(menu, removals, rejected)
+    return menu, rejected
 
 
 def _removals(programme: Programme, situation: Situation) -> list[Removal]:
@@ -155,86 +143,128 @@ def _removals(programme: Programme, situation: Situation) -> list[Removal]:
 
 
 def _without(
-    allowed: Iterable[Action], removals: Sequence[Removal], rejected: Iterable[Rejection]
-) -> tuple[tuple[Action, ...], tuple[Rejection, ...]]:
+    menu: Menu, removals: Sequence[Removal], rejected: Iterable[Rejection]
+) -> tuple[Menu, tuple[Rejection, ...]]:
     kept, gone = [], [*rejected]
-    for action in allowed:
+    for action in menu.actions:
         found = None if action.channel == CONTROL else next((r for r in removals if r.covers(action)), None)
         if found is None:
             kept.append(action)
         else:
             gone.append(Rejection(action.action_id, Reason.REMOVED_BY_RULE, f"the rule {found.name}: {found.when}"))
-    return tuple(kept), tuple(gone)
+    return Menu.of(kept), tuple(gone)
 
 
-def recent_contacts(programme: Programme, customer: Customer, *, now: datetime) -> int:
-    """Return how many treatments count towards the frequency cap."""
-    since = programme.frequency_since(now)
-    return sum(contact > since for contact in customer.contacts)
+def reach_of(programme: Programme, request: DecisionRequest, customer: Customer, *, now: datetime) -> Reach:
+    """Return how a customer may be reached, as far as her word and past treatments go."""
+    recent = 0
+    if customer.contacts:
+        since = programme.frequency_since(now)
+        recent = sum(contact > since for contact in customer.contacts)
+    told = request.consent
+    if not customer.consent:
+        return Reach({n: told.get(n, not c.consent_required) for n, c in programme.channels.items()}, recent)
+    return Reach({n: _may_contact(c, request, customer) for n, c in programme.channels.items()}, recent)
 
 
-def may_contact(channel: Channel, request: DecisionRequest, customer: Customer) -> bool:
-    """Return whether the customer's word lets a channel be used, as far as she has given it."""
+def _may_contact(channel: Channel, request: DecisionRequest, customer: Customer) -> bool:
     known = customer.consented(channel.name)
     # A refusal counts on every channel; one that the ledger has seen is never overruled by what a caller believes.
     said = request.consent.get(channel.name, known)
     return known is not False and (said or (said is None and not channel.consent_required))
 
 
-def _frequency_cap(programme: Programme, situation: Situation) -> _Found:
+def _frequency_cap(programme: Programme, recent: int) -> _Found:
     cap, days = programme.guardrails.frequency_contacts, programme.guardrails.frequency_days
-    if cap is None:
-        return None
-    recent = recent_contacts(programme, situation.customer, now=situation.now)
-    if recent < cap:
+    if cap is None or recent < cap:
         return None
     return Reason.FREQUENCY_CAP, f"{recent} treatments in the last {days} days, {cap} allowed"
 
 
 class _Checks:
-    """The checks of a decision."""
+    """What speaks against the actions of a decision.
+
+    `offers` and `channels` hold what does so against all actions of one; `scarce` are the offers of which a budget does
+    not hold every action; `all_known` says whether the acting policy knows all actions.
+    """
 
     def __init__(self, programme: Programme, situation: Situation, purse: Purse) -> None:
         self._programme = programme
         self._situation = situation
         self._purse = purse
-        self._local = situation.now.astimezone(programme.timezone)
+        local = situation.now.astimezone(programme.timezone)
+        catalogue = situation.catalogue
+        self.capped = _frequency_cap(programme, situation.reach.recent_contacts)
+        self.offers = self._closed_offers(local.date())
+        self.channels = self._closed_channels(local.time())
+        self.scarce = self._scarce_offers()
+        self.all_known = catalogue is None or catalogue >= programme.action_ids
 
-    def of_offer(self, action: Action) -> _OfOffer:
-        """Return what speaks against all actions of an action's offer."""
-        situation = self._situation
-        redemption, budgets = self._purse.of_offer(action)
-        held = inf
-        for key, budget in budgets:
-            held = min(held, self._held(key, budget))
-        return _OfOffer(
-            candidate=_candidate("offer", action.offer, situation.request.offers),
-            placement=_placement(self._programme, action, situation, self._local),
-            margin=_margin(self._programme, redemption, self._purse.basket_micros),
-            held=held - redemption,
+    def _closed_offers(self, today: date) -> dict[str, _OfOffer]:
+        programme, purse, request = self._programme, self._purse, self._situation.request
+        floor = programme.guardrails.margin_floor if purse.basket_micros else None
+        closed = {}
+        for name, offer in programme.offers.items():
+            candidate = _candidate("offer", name, request.offers)
+            placement = _placement(offer, request, today)
+            margin = None if floor is None else _margin(programme, purse.redemption(name), purse.basket_micros)
+            if candidate or placement or margin:
+                closed[name] = _OfOffer(candidate, placement, margin)
+        return closed
+
+    def _closed_channels(self, clock: time) -> dict[str, _OfChannel]:
+        request, may_reach = self._situation.request, self._situation.reach.channels
+        closed = {}
+        for name, channel in self._programme.channels.items():
+            candidate = _candidate("channel", name, request.channels)
+            reach = _quiet(channel, clock) if may_reach[name] else (Reason.NO_CONSENT, f"no consent for {name}")
+            if candidate or reach:
+                closed[name] = _OfChannel(candidate, reach)
+        return closed
+
+    def _scarce_offers(self) -> frozenset[str]:
+        budgets, purse = self._purse.budgets, self._purse
+        held = {key: self._held(key) for key in budgets.keys}
+        return frozenset(
+            [
+                offer
+                for offer, contact in self._programme.dearest_contacts(self._programme.whole_menu.ids).items()
+                for key in budgets.by_offer[offer]
+                if purse.redemption(offer) + contact > held[key]
+            ]
         )
 
-    def of_channel(self, channel: Channel) -> _OfChannel:
-        """Return what speaks against all actions of a channel."""
-        situation = self._situation
-        return _OfChannel(
-            candidate=_candidate("channel", channel.name, situation.request.channels),
-            reach=_consent(channel, situation) or _quiet(channel, self._local),
+    def against(self, action: Action) -> _Found:
+        """Return why a treatment is removed, if it is: of several reasons the first."""
+        offer = self.offers.get(action.offer, _OPEN_OFFER)
+        channel = self.channels.get(action.channel, _OPEN_CHANNEL)
+        catalogue = self._situation.catalogue
+        return (
+            self.capped
+            or offer.candidate
+            or channel.candidate
+            or offer.placement
+            or channel.reach
+            or offer.margin
+            or (self._used_up(action) if action.offer in self.scarce else None)
+            or (None if catalogue is None or action.action_id in catalogue else _UNKNOWN)
         )
 
-    def used_up(self, action: Action) -> _Found:
+    def _used_up(self, action: Action) -> _Found:
         """Return which budget does not hold what an action takes."""
-        redemption, budgets = self._purse.of_offer(action)
-        amount = redemption + self._programme.contact_costs[action.action_id]
-        names = [budget.name for key, budget in budgets if amount > self._held(key, budget)]
-        return Reason.BUDGET_EXHAUSTED, f"budget {names[0]} is used up"
+        amount = self._purse.redemption(action.offer) + self._programme.contact_costs[action.action_id]
+        for key in self._purse.budgets.by_offer[action.offer]:
+            if amount > self._held(key):
+                return Reason.BUDGET_EXHAUSTED, f"budget {key.rpartition('|')[0]} is used up"
+        return None
 
-    def _held(self, key: str, budget: Budget) -> float:
+    def _held(self, key: str) -> float:
         """Return how many micros a budget still holds for one more piece; below 0 where it holds none."""
+        amount, count = self._purse.budgets.limits[key]
         used = self._situation.used.get(key, _NOTHING)
-        if key in self._situation.exhausted or (budget.count is not None and used.count >= budget.count):
+        if key in self._situation.exhausted or (count is not None and used.count >= count):
             return -1
-        return inf if budget.amount_micros is None else budget.amount_micros - used.amount_micros
+        return inf if amount is None else amount - used.amount_micros
 
 
 def _candidate(what: str, name: str, named: Container[str] | None) -> _Found:
@@ -243,13 +273,11 @@ def _candidate(what: str, name: str, named: Container[str] | None) -> _Found:
     return Reason.NOT_A_CANDIDATE, f"the caller did not name {what} {name}"
 
 
-def _placement(programme: Programme, action: Action, situation: Situation, local: datetime) -> _Found:
-    offer, request = programme.offers[action.offer], situation.request
+def _placement(offer: Offer, request: DecisionRequest, today: date) -> _Found:
     if offer.stores and request.store not in offer.stores:
         return Reason.NOT_IN_STORE, f"{offer.name} is for {', '.join(sorted(offer.stores))}"
     if offer.triggers and request.trigger not in offer.triggers:
         return Reason.NOT_FOR_TRIGGER, f"{offer.name} is for {', '.join(sorted(offer.triggers))}"
-    today = local.date()
     if (offer.valid_from and today < offer.valid_from) or (offer.valid_until and today > offer.valid_until):
         return Reason.NOT_IN_SEASON, f"{offer.name} is valid {offer.valid_from or '…'} to {offer.valid_until or '…'}"
     if request.order.total_micros < offer.min_basket_micros:
@@ -257,15 +285,9 @@ def _placement(programme: Programme, action: Action, situation: Situation, local
     return None
 
 
-def _consent(channel: Channel, situation: Situation) -> _Found:
-    if may_contact(channel, situation.request, situation.customer):
-        return None
-    return Reason.NO_CONSENT, f"no consent for {channel.name}"
-
-
-def _quiet(channel: Channel, local: datetime) -> _Found:
+def _quiet(channel: Channel, clock: time) -> _Found:
     hours = channel.quiet_hours
-    if hours is None or not within(local.time(), *hours):
+    if hours is None or not within(clock, *hours):
         return None
     return Reason.QUIET_HOURS, f"{channel.name} is quiet from {hours[0]:%H:%M} to {hours[1]:%H:%M}"
 
@@ -277,10 +299,8 @@ def within(clock: time, start: time, end: time) -> bool:
 
 def _margin(programme: Programme, redemption_micros: int, basket_micros: int) -> _Found:
     floor = programme.guardrails.margin_floor
-    if floor is None or basket_micros == 0:
-        return None
     kept = programme.gross_margin - redemption_micros / basket_micros
-    if kept >= floor:
+    if floor is None or kept >= floor:
         return None
     return Reason.MARGIN_FLOOR, f"a redemption on a basket of {basket_micros / MICROS:.2f} leaves {kept:.0%}"
 

@@ -34,7 +34,8 @@ class Worth:
 
 def worth(programme: Programme, goal: Goal, actions: Sequence[Action], components: Components) -> Worth:
     """Return what visits and repurchases under each action are worth, net of its cost, for arrays of shape [K]."""
-    return before_cost(programme, goal, components).less(expected_cost(programme, actions, components))
+    ids = tuple([action.action_id for action in actions])
+    return before_cost(programme, goal, components).less(expected_cost(programme, ids, components))
 
 
 def before_cost(programme: Programme, goal: Goal, components: Components) -> Worth:
@@ -43,10 +44,10 @@ def before_cost(programme: Programme, goal: Goal, components: Components) -> Wor
     return Worth(goal.traffic * components.visit, gain)
 
 
-def expected_cost(programme: Programme, actions: Sequence[Action], components: Components) -> Worth:
-    """Return what each action is expected to cost, as a line in the odds of a repurchase.
+def expected_cost(programme: Programme, ids: tuple[str, ...], components: Components) -> Worth:
+    """Return what each of the actions `ids` is expected to cost, as a line in the odds of a repurchase.
 
     An offer that costs on redemption is charged P(redeemed | repurchase) x cost, one that costs on contact always.
     """
-    contact, flat, share = programme.costs(actions)
+    contact, flat, share = programme.costs(ids)
     return Worth(contact, components.redemption * (flat + share * components.basket))

@@ -28,6 +28,7 @@ from decision.records import (
     RewardStatus,
 )
 from decision.stages import context
+from decision.stages.guardrails import reach_of
 from decision.stages.rewards import value_micros
 from experiments.importing.cells import Unusable, category, decimal, flag, number, text
 from experiments.importing.table import Row
@@ -148,7 +149,9 @@ class TrialRows:
         """Return the context that a decision of `store` would log, None where a trial does not tell."""
         if store not in self._facts:
             request = DecisionRequest("", "", self._mapping.trigger, Order("", 0), store, "")
-            served = context.build(request, Customer(""), programme=self._programme, now=self._now)
+            nobody, programme, now = Customer(""), self._programme, self._now
+            reach = reach_of(programme, request, nobody, now=now)
+            served = context.build(request, nobody, reach, programme=programme, now=now)
             self._facts[store] = {key: served[key] if key in _FROM_THE_REQUEST else None for key in served}
         return self._facts[store]
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from decision.errors import IdempotencyMismatch, NotEnoughData
 from decision.records import Customer, DecisionRequest, Group, Order, RewardStatus
 from decision.stages import context
+from decision.stages.guardrails import reach_of
 from experiments.importing.srm import SampleRatioMismatch
 from experiments.importing.trial import SRM_ACCEPTED
 
@@ -36,7 +37,8 @@ def test_the_context_has_the_keys_of_a_served_one_and_what_the_trial_does_not_te
     shop.trial(*fair(1))
     logged = shop.ledger.decision("trial:spring:1").context
     request = DecisionRequest("d", "c", "purchase", Order("o", 1), "online", "", {"age": 30.0, "tier": "gold"})
-    served = context.build(request, Customer("c"), programme=shop.programme, now=BERLIN_MIDNIGHT)
+    reach = reach_of(shop.programme, request, Customer("c"), now=BERLIN_MIDNIGHT)
+    served = context.build(request, Customer("c"), reach, programme=shop.programme, now=BERLIN_MIDNIGHT)
     assert list(logged) == list(served)
     told = {"trigger": "purchase", "store": "online", "age": 30.0, "tier": "gold"}
     assert {key: value for key, value in logged.items() if value is not None} == told

@@ -206,6 +206,7 @@ def test_by_day_a_new_customer_with_consent_may_get_every_action(shop: Shop, mon
     situation = guardrails.Situation(
         request=request,
         customer=customer,
+        reach=guardrails.reach_of(shop.programme, request, customer, now=arrival.at),
         now=arrival.at,
         used={},
         exhausted=frozenset(),
@@ -215,7 +216,7 @@ def test_by_day_a_new_customer_with_consent_may_get_every_action(shop: Shop, mon
     )
     allowed, rejected = guardrails.apply(shop.programme, situation, purse)
     assert not rejected
-    assert len(allowed) == 20
+    assert len(allowed.ids) == 20
 
 
 @pytest.mark.parametrize(

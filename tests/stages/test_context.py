@@ -10,9 +10,15 @@ from hypothesis import strategies as st
 
 from decision.errors import InvalidInput
 from decision.programme.model import FACTS
-from decision.records import Consent, Customer
+from decision.records import Consent, ContextValue, Customer, DecisionRequest
 from decision.stages.context import Column, Encoder, build, check_features
+from decision.stages.guardrails import reach_of
 from tests.support import DAY, NOW, asked, micros, order, programme
+
+
+def built(request: DecisionRequest, customer: Customer) -> dict[str, ContextValue]:
+    shop = programme()
+    return build(request, customer, reach_of(shop, request, customer, now=NOW), programme=shop, now=NOW)
 
 
 def test_the_context_holds_request_history_and_features() -> None:
@@ -26,7 +32,7 @@ def test_the_context_holds_request_history_and_features() -> None:
         contacts=(NOW - DAY, NOW - 30 * DAY),
     )
     request = asked(store="hamburg", order=order(total=60.0, discount_micros=micros(5.0), item_count=2))
-    assert build(request, customer, programme=programme(), now=NOW) == {
+    assert built(request, customer) == {
         "trigger": "purchase",
         "store": "hamburg",
         "region": "north",
@@ -47,14 +53,14 @@ def test_the_context_holds_request_history_and_features() -> None:
 
 
 def test_no_feature_may_take_the_name_of_a_fact() -> None:
-    context = build(asked(), Customer("c-1"), programme=programme(), now=NOW)
+    context = built(asked(), Customer("c-1"))
     consents = ("consent.on_page", "consent.email", "consent.sms")
     assert tuple(context) == (*FACTS, *consents, "age", "tier")
 
 
 def test_an_order_that_arrived_from_the_future_is_no_negative_time() -> None:
     customer = Customer("c-1", last_order_at=NOW + timedelta(minutes=5))
-    assert build(asked(), customer, programme=programme(), now=NOW)["days_since_last_order"] == 0.0
+    assert built(asked(), customer)["days_since_last_order"] == 0.0
 
 
 def test_features_are_of_their_declared_type() -> None:

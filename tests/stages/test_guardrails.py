@@ -8,18 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decision.programme.model import Guardrails, Programme
-from decision.records import CONTROL_ACTION, Consent, Customer, Reason, Reservation
-from decision.stages.guardrails import Purse, Situation, Used, apply, fits
+from decision.records import CONTROL, CONTROL_ACTION, Consent, Customer, Reason, Reservation
+from decision.stages.guardrails import Purse, Situation, Used, apply, fits, reach_of
 from tests.support import ACTIONS, DAY, NOW, SECOND, asked, budget, micros, order, programme
 
 
 def situation(*, customer: Customer | None = None, now: datetime = NOW, **changes: Any) -> Situation:
     fields = {"used": {}, "exhausted": frozenset(), "catalogue": None}
     own = {name: changes.pop(name) for name in tuple(changes) if name in fields}
-    request = asked(**changes)
+    request, customer = asked(**changes), customer or Customer("c-1")
     return Situation(
         request=request,
-        customer=customer or Customer("c-1"),
+        customer=customer,
+        reach=reach_of(programme(), request, customer, now=now),
         now=now,
         **(fields | own),
     )
@@ -30,8 +31,9 @@ def removed(of: Programme, at: Situation) -> dict[str, Reason]:
     request = at.request
     purse = Purse(of, store=request.store, basket_micros=request.order.total_micros, now=at.now)
     allowed, rejected = apply(of, at, purse)
-    assert allowed[0] == CONTROL_ACTION
-    assert sorted([a.action_id for a in allowed] + [r.action_id for r in rejected]) == sorted(ACTIONS)
+    assert allowed.actions[0] == CONTROL_ACTION
+    assert allowed.ids == tuple(action.action_id for action in allowed.actions)
+    assert sorted([*allowed.ids] + [r.action_id for r in rejected]) == sorted(ACTIONS)
     assert all(rejection.detail for rejection in rejected)
     return {rejection.action_id: rejection.reason for rejection in rejected}
 
@@ -221,7 +223,7 @@ def test_an_amount_is_reserved_for_contact_and_full_redemption() -> None:
     taken = {
         action.action_id: [
             (r.budget_key, r.amount_micros)
-            for r in Purse(counted, store=None, basket_micros=micros(60.0), now=NOW).dearest((action,))
+            for r in Purse(counted, store=None, basket_micros=micros(60.0), now=NOW).dearest((action.action_id,))
         ]
         for action in counted.actions
     }
@@ -245,10 +247,10 @@ def test_the_last_cent_of_a_budget_may_be_given() -> None:
 def test_at_stake_is_the_dearest_that_an_allowed_action_would_take_of_each_budget() -> None:
     shop = programme(budgets=(budget("all", count=9), budget("posted", offer="shipping", amount_micros=micros(50.0))))
     purse = Purse(shop, store=None, basket_micros=micros(60.0), now=NOW)
-    found = {r.budget_key: r for r in purse.dearest(shop.actions)}
+    found = {r.budget_key: r for r in purse.dearest(shop.whole_menu.ids)}
     assert found["all|programme"] == Reservation("all|programme", micros(6.09), None, 9)
     assert found["posted|programme"] == Reservation("posted|programme", micros(4.92), micros(50.0), None)
-    assert purse.dearest((CONTROL_ACTION,)) == ()
+    assert purse.dearest((CONTROL,)) == ()
 
 
 def test_a_budget_lost_to_another_decision_counts_as_exhausted() -> None:

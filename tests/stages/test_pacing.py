@@ -115,7 +115,7 @@ def test_an_action_pays_for_every_budget_that_covers_it() -> None:
     components = Components(np.zeros(3), np.zeros(3), np.full(3, 50.0), np.array([0.0, 0.4, 0.5]))
     repurchase = np.array([0.2, 0.3, 0.4])
     line, cost = (
-        expected_cost(shop, actions, components),
+        expected_cost(shop, tuple(action.action_id for action in actions), components),
         np.array([0.0, 0.09 + 0.3 * 0.4 * 5.0, 0.02 + 0.4 * 0.5 * 4.9]),
     )
     for store, rate in (("hamburg", 0.75), (None, 0.5)):
