@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
+from msgspec import Struct, structs
 
 from decision.bundle.manifest import Manifest
 from decision.bundle.models import UpliftModel, uplift_model_from
@@ -85,8 +86,7 @@ def _places_in(catalogue: Mapping[str, int]) -> Callable[[tuple[str, ...]], _Pla
     return lru_cache(maxsize=512)(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Valued:
+class Valued(Struct, frozen=True):
     """Odds and values [K'] of the allowed actions that a champion knows; `known` [K] marks them among all.
 
     `value` is true money. `shadow_price` is what each is charged for scarce budgets, None where none is scarce:
@@ -102,8 +102,8 @@ class Valued:
 
     def charged(self, price: Worth) -> Valued:
         """Return the same where actions are charged `price` for scarce budgets."""
-        outlook = replace(self.outlook, worth=self.outlook.worth.less(price))
-        return replace(self, outlook=outlook, shadow_price=price.value(self.repurchase))
+        outlook = structs.replace(self.outlook, worth=self.outlook.worth.less(price))
+        return structs.replace(self, outlook=outlook, shadow_price=price.value(self.repurchase))
 
     def charged_as(self, decision: Decision, actions: Sequence[Action]) -> Valued:
         """Return the same where the known `actions` [K'] are charged what they were when a decision was made."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from msgspec import structs
 
 from decision.errors import NotEnoughData
 from decision.policies.action_features import ActionFeatures
@@ -68,7 +69,7 @@ def certainty(data: Dataset, challenger: Challenger, programme: Programme, *, se
     components = challenger.models.predict(x, odds)
 
     def price(basket: FloatArray, redemption: FloatArray) -> FloatArray:
-        seen = replace(components, basket=basket, redemption=redemption)
+        seen = structs.replace(components, basket=basket, redemption=redemption)
         return worths(programme, part, seen).per_repurchase
 
     # A price is a line in the basket and in the rate of redemption: these are its slopes.

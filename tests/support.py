@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from flask.testing import FlaskClient
+from msgspec import structs
 
 from decision.api.app import create_app
 from decision.bundle.manifest import FORMAT, Manifest, Provenance
@@ -122,7 +123,7 @@ def micros(amount: float) -> int:
 
 
 def order(order_id: str = "o-1", total: float = 60.0, **changes: Any) -> Order:
-    return replace(Order(order_id=order_id, total_micros=micros(total)), **changes)
+    return structs.replace(Order(order_id=order_id, total_micros=micros(total)), **changes)
 
 
 def asked(decision_id: str = "d-1", customer_id: str = "c-1", **changes: Any) -> DecisionRequest:
@@ -136,7 +137,7 @@ def asked(decision_id: str = "d-1", customer_id: str = "c-1", **changes: Any) ->
         fingerprint="body",
         consent={"email": True, "sms": True},
     )
-    return replace(blank, **changes)
+    return structs.replace(blank, **changes)
 
 
 def decided(action_id: str = "discount@on_page", *, at: datetime = NOW, **changes: Any) -> Decision:
@@ -172,7 +173,7 @@ def decided(action_id: str = "discount@on_page", *, at: datetime = NOW, **change
         promise=explanation.promise(action, shop),
         window_ends_at=shop.window_ends_at(at),
     )
-    return replace(blank, **changes)
+    return structs.replace(blank, **changes)
 
 
 _message = count()

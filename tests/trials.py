@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from decision.ledger.base import Rewarded
@@ -113,7 +114,7 @@ def past(
         }
         customer = f"c-{i // 4 * 3 + i % 4 % 3:05d}"
         decision = decided(f"d-{i:05d}", customer, actions[place[i]], context, actions=actions, shop=shop)
-        decision = replace(decision, decided_at=STARTED + timedelta(minutes=10 * i), **changes)
+        decision = structs.replace(decision, decided_at=STARTED + timedelta(minutes=10 * i), **changes)
         fate = Fate(bool(visited[i]), bool(bought[i]), bool(redeemed[i]), round(float(revenue[i]) * MICROS))
         rows.append(Rewarded(decision, reward(decision, fate, shop)))
     return Past(tuple(rows), truth)

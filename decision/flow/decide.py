@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct, structs
 
 from decision.errors import Conflict, IdempotencyMismatch, LedgerError
 from decision.flow.recommend import recommended
@@ -28,7 +29,7 @@ def decide(request: DecisionRequest, *, serving: Serving, ledger: Ledger, now: d
     for _ in range(ATTEMPTS):
         customer = ledger.customer(request.customer_id, contacts_since=serving.programme.frequency_since(now))
         if names := serving.programme.profile:
-            customer = replace(customer, profile=ledger.profiles.of(request.customer_id, names))
+            customer = structs.replace(customer, profile=ledger.profiles.of(request.customer_id, names))
         proposal = propose(request, customer, serving=serving, ledger=ledger, now=now, exhausted=exhausted)
         try:
             ledger.record_decision(
@@ -58,8 +59,7 @@ def recall(decision_id: str, *, fingerprint: str, ledger: Ledger) -> Decision | 
     return earlier
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(Struct, frozen=True):
     """A decision before it is written, what it takes from budgets, and what any of its allowed actions would."""
 
     decision: Decision

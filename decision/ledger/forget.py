@@ -13,11 +13,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from decision.errors import LedgerError
 from decision.ledger import keys
@@ -114,7 +115,7 @@ def _decisions(db: sqlite3.Connection, customer_id: str, renamed: Mapping[str, s
 
 def _anonymous(decision: Decision, renamed: Mapping[str, str]) -> Decision:
     hers = {decision.customer_id, decision.decision_id, decision.order_id}
-    return replace(
+    return structs.replace(
         decision,
         decision_id=renamed[decision.decision_id],
         customer_id=renamed[decision.customer_id],

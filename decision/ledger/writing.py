@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Container, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from decision.errors import Conflict, LedgerError
 from decision.ledger.base import Settlement
@@ -20,8 +21,7 @@ _CHANGED = -1
 _N_DECISION = len(DECISION_COLUMNS.split(","))
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """A decision to be written, as it was proposed to `Ledger.record_decision`."""
 
     customer_id: str

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from decision.errors import EncoreError
 from decision.records import Action, Components, FloatArray, IntArray
 from decision.stages.valuation import Worth
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
+class Outlook(Struct, frozen=True):
     """What the uplift models foresee for K actions.
 
     `features` is the context vector [D]; `index` [K] gives each action's place in the bundle's catalogue;
@@ -24,8 +24,7 @@ class Outlook:
     worth: Worth
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True):
     """What a policy decides on: why now, the K allowed actions with control first, and their outlook if any."""
 
     trigger: str

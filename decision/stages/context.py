@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 from msgspec import UNSET, UnsetType
@@ -126,37 +128,44 @@ class Column:
             return levels
         return (self.name, f"{self.name} is missing") if self.missing else (self.name,)
 
-    def numbers(self, value: ContextValue) -> list[float]:
-        """Return the numbers of `value`, as many as the column is wide."""
-        # Over so few numbers, plain Python is several times as fast as arrays.
-        if isinstance(self.rates, dict):
-            return self._of_level(value, self.rates)
-        if self.levels:
-            return [1.0 if value == level else 0.0 for level in self.levels]
-        if not isinstance(value, int | float):
-            return [0.0, 1.0] if self.missing else [0.0]
-        number = math.log1p(max(value, 0.0)) if self.log else value
-        number = min(max((number - self.centre) / self.scale, self.least), self.most)
-        return [number, 0.0] if self.missing else [number]
 
-    def _of_level(self, value: ContextValue, rates: Mapping[str, float]) -> list[float]:
-        numbers = [1.0 if value == level else 0.0 for level in self.levels]
-        if not isinstance(value, str):
-            return [*numbers, 0.0, 1.0] if self.missing else [*numbers, 0.0]
-        numbers.append(rates.get(value, 0.0))
-        return [*numbers, 0.0] if self.missing else numbers
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Encoder:
-    """The columns of a policy bundle: context by name in, vector of shape [width] out."""
+    """The columns of a policy bundle: context by name in, vector of shape [width] out.
+
+    It has no slots: where each column's numbers go is worked out once and kept.
+    """
 
     columns: tuple[Column, ...]
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Return the length of the vector."""
         return sum(column.width for column in self.columns)
+
+    @cached_property
+    def _starts(self) -> tuple[int, ...]:
+        return tuple(accumulate((column.width for column in self.columns), initial=0))[:-1]
+
+    @cached_property
+    def _levels(self) -> tuple[tuple[str, Mapping[ContextValue, int]], ...]:
+        """Return the places of the levels of categories."""
+        placed = zip(self.columns, self._starts, strict=True)
+        return tuple(
+            (column.name, {level: k for k, level in enumerate(column.levels, start)})
+            for column, start in placed
+            if column.levels
+        )
+
+    @cached_property
+    def _others(self) -> tuple[tuple[int, Column, Mapping[str, float] | None], ...]:
+        """Return where numbers and rates begin, and the rates of those that are rates."""
+        placed = zip(self.columns, self._starts, strict=True)
+        return tuple(
+            (start + len(c.levels), c, c.rates if isinstance(c.rates, dict) else None)
+            for c, start in placed
+            if isinstance(c.rates, dict) or not c.levels
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -165,7 +174,19 @@ class Encoder:
 
     def encode(self, context: Mapping[str, ContextValue]) -> FloatArray:
         """Return the vector of a context, shape [width]."""
-        numbers: list[float] = []
-        for column in self.columns:
-            numbers += column.numbers(context.get(column.name))
-        return np.array(numbers, dtype=np.float64)
+        # Over so few numbers, plain Python is several times as fast as arrays.
+        numbers = [0.0] * self.width
+        for name, levels in self._levels:
+            place = levels.get(context.get(name))
+            if place is not None:
+                numbers[place] = 1.0
+        for place, column, rates in self._others:
+            value = context.get(column.name)
+            if rates is None and isinstance(value, int | float):
+                number = (math.log1p(max(value, 0.0)) if column.log else value) - column.centre
+                numbers[place] = min(max(number / column.scale, column.least), column.most)
+            elif rates is not None and isinstance(value, str):
+                numbers[place] = rates.get(value, 0.0)
+            elif column.missing:
+                numbers[place + 1] = 1.0
+        return np.array(numbers)

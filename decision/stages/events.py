@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from msgspec import structs
+
 from decision.errors import InvalidInput
 from decision.money import to_micros
 from decision.programme.section import shown, unknown_name
@@ -200,7 +202,7 @@ def with_word(customer: Customer, outcome: Outcome) -> Customer:
     # On the same instant a refusal wins: the order of arrival must not decide.
     if before is not None and (before.at, not before.given) > (word.at, not word.given):
         return customer
-    return replace(customer, consent={**customer.consent, channel: word})
+    return structs.replace(customer, consent={**customer.consent, channel: word})
 
 
 def check_time(occurred_at: datetime, *, now: datetime, pointer: str) -> None:

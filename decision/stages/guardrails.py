@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from math import inf
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from decision.money import MICROS
 from decision.programme.model import Channel, Offer, Programme, Removal
@@ -24,8 +25,7 @@ from decision.records import (
 from decision.stages import eligibility
 
 
-@dataclass(frozen=True, slots=True)
-class Used:
+class Used(Struct, frozen=True):
     """What is reserved or spent of a budget in its period."""
 
     amount_micros: int = 0
@@ -56,16 +56,14 @@ _OPEN_OFFER, _OPEN_CHANNEL = _OfOffer(), _OfChannel()
 _UNKNOWN = (Reason.NOT_IN_POLICY, "the policy was trained before this action existed")
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(Struct, frozen=True):
     """How a customer may be reached now: whether by each channel, and how many treatments count towards the cap."""
 
     channels: Mapping[str, bool]
     recent_contacts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True):
     """What the guardrails look at.
 
     `used` is what is taken of budgets; `exhausted` are those that another decision has just used up; `catalogue` are
@@ -91,15 +89,9 @@ class Purse:
         """`basket_micros` is the basket that a redemption is priced on."""
         self.basket_micros = basket_micros
         self.budgets = programme.budgets_in(store, now)
+        # What a redemption takes in micros, by offer.
+        self.redemptions = {name: offer.cost.of_redemption(basket_micros) for name, offer in programme.offers.items()}
         self._programme = programme
-        self._redemptions: dict[str, int] = {}
-
-    def redemption(self, offer: str) -> int:
-        """Return what a redemption of an offer takes in micros."""
-        found = self._redemptions.get(offer)
-        if found is None:
-            found = self._redemptions[offer] = self._programme.offers[offer].cost.of_redemption(self.basket_micros)
-        return found
 
     def dearest(self, ids: tuple[str, ...]) -> tuple[Reservation, ...]:
         """Return, for each budget that one of some actions needs, the most that one of them takes.
@@ -110,7 +102,7 @@ class Purse:
         """
         found: dict[str, int] = {}
         for offer, contact in self._programme.dearest_contacts(ids).items():
-            amount = self.redemption(offer) + contact
+            amount = self.redemptions[offer] + contact
             for key in self.budgets.by_offer[offer]:
                 if amount > found.get(key, -1):
                     found[key] = amount
@@ -202,12 +194,12 @@ class _Checks:
 
     def _closed_offers(self, today: date) -> dict[str, _OfOffer]:
         programme, purse, request = self._programme, self._purse, self._situation.request
-        floor = programme.guardrails.margin_floor if purse.basket_micros else None
+        most = _most_of_a_redemption(programme, purse.basket_micros)
         closed = {}
         for name, offer in programme.offers.items():
             candidate = _candidate("offer", name, request.offers)
             placement = _placement(offer, request, today)
-            margin = None if floor is None else _margin(programme, purse.redemption(name), purse.basket_micros)
+            margin = _margin(programme, purse, name) if purse.redemptions[name] > most else None
             if candidate or placement or margin:
                 closed[name] = _OfOffer(candidate, placement, margin)
         return closed
@@ -223,14 +215,14 @@ class _Checks:
         return closed
 
     def _scarce_offers(self) -> frozenset[str]:
-        budgets, purse = self._purse.budgets, self._purse
+        budgets, redemptions = self._purse.budgets, self._purse.redemptions
         held = {key: self._held(key) for key in budgets.keys}
         return frozenset(
             [
                 offer
                 for offer, contact in self._programme.dearest_contacts(self._programme.whole_menu.ids).items()
                 for key in budgets.by_offer[offer]
-                if purse.redemption(offer) + contact > held[key]
+                if redemptions[offer] + contact > held[key]
             ]
         )
 
@@ -252,7 +244,7 @@ class _Checks:
 
     def _used_up(self, action: Action) -> _Found:
         """Return which budget does not hold what an action takes."""
-        amount = self._purse.redemption(action.offer) + self._programme.contact_costs[action.action_id]
+        amount = self._purse.redemptions[action.offer] + self._programme.contact_costs[action.action_id]
         for key in self._purse.budgets.by_offer[action.offer]:
             if amount > self._held(key):
                 return Reason.BUDGET_EXHAUSTED, f"budget {key.rpartition('|')[0]} is used up"
@@ -297,12 +289,19 @@ def within(clock: time, start: time, end: time) -> bool:
     return start <= clock < end if start <= end else clock >= start or clock < end
 
 
-def _margin(programme: Programme, redemption_micros: int, basket_micros: int) -> _Found:
+def _most_of_a_redemption(programme: Programme, basket_micros: int) -> float:
+    """Return what a redemption on a basket may take in micros; more leaves less than the margin floor."""
     floor = programme.guardrails.margin_floor
-    kept = programme.gross_margin - redemption_micros / basket_micros
-    if floor is None or kept >= floor:
-        return None
-    return Reason.MARGIN_FLOOR, f"a redemption on a basket of {basket_micros / MICROS:.2f} leaves {kept:.0%}"
+    if floor is None or basket_micros == 0:
+        return inf
+    # Redemptions are whole micros: 20 % leave a tenth of three, whatever their floating-point numbers say.
+    return (programme.gross_margin - floor) * basket_micros + 0.5
+
+
+def _margin(programme: Programme, purse: Purse, offer: str) -> _Found:
+    basket = purse.basket_micros
+    kept = programme.gross_margin - purse.redemptions[offer] / basket
+    return Reason.MARGIN_FLOOR, f"a redemption on a basket of {basket / MICROS:.2f} leaves {kept:.0%}"
 
 
 def fits(reservation: Reservation, used: Used) -> bool:

@@ -6,14 +6,14 @@ Terms and costs are applied here, outside the models: a changed cost needs no ne
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from decision.programme.model import Goal, Programme
 from decision.records import Action, Components, FloatArray
 
 
-@dataclass(frozen=True, slots=True)
-class Worth:
+class Worth(Struct, frozen=True):
     """The value of K actions as a line in the odds of a repurchase: `fixed + per_repurchase * P(repurchase)`.
 
     Both arrays have shape [K], in currency units. `fixed` is what visits are worth minus the cost of contact.

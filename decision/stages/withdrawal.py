@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec import structs
 
 from decision.records import CONTROL, Decision, Reason
 
@@ -12,7 +12,7 @@ TOO_LATE = "Encore could not decide before its deadline; nothing was promised"
 def withdrawn(decision: Decision) -> Decision:
     """Return a decision as its caller heard of it: control, with certainty, as where nothing else is allowed."""
     place = decision.allowed.index(CONTROL)
-    return replace(
+    return structs.replace(
         decision,
         action_id=CONTROL,
         propensity=1.0,

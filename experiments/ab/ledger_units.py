@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+
+from msgspec import structs
 
 from decision.errors import NotEnoughData
 from decision.ledger.base import Ledger, Rewarded
@@ -178,7 +180,7 @@ def _over(her: _Told, end: datetime) -> dict[str, float]:
     """Return what she did until the end of a window."""
     first, told = her.seen.first, her.since
     # The window as a whole, without a coupon: what offers cost is added from the decisions that made them.
-    whole = replace(first, window_ends_at=end, matures_at=her.now, coupon=None, contact_cost_micros=0)
+    whole = structs.replace(first, window_ends_at=end, matures_at=her.now, coupon=None, contact_cost_micros=0)
     reward = reward_of(whole, told, programme=her.programme, now=her.now)
     inside = [one for one in her.seen.rewarded if one.decision.decided_at <= end]
     cost = sum(one.reward.cost_micros for one in inside if one.reward.status is RewardStatus.FINAL)

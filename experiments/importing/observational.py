@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+from msgspec import structs
 
 from decision.errors import NotEnoughData
 from decision.ledger.base import Ledger, Rewarded
@@ -87,7 +88,7 @@ def import_observational(
 
 
 def _marked(row: Rewarded, source: str, number: int, propensity: FloatArray) -> Rewarded:
-    decision: Decision = replace(
+    decision: Decision = structs.replace(
         row.decision,
         decision_id=f"{source}:{number}",
         group=Group.BUSINESS_AS_USUAL,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 from scipy.stats import chi2, chisquare
 
 from decision.flow.decide import Proposal, propose
@@ -52,7 +53,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def again(served: Served, arrival: Arrival, number: int) -> Proposal:
     """Ask about the same customer, order and moment under a fresh id; nothing is written."""
     ledger, request = served.loop.days.ledger, served.loop.days.shop.request(arrival)
-    fresh = replace(request, decision_id=f"{request.decision_id}-again-{number}")
+    fresh = structs.replace(request, decision_id=f"{request.decision_id}-again-{number}")
     customer = ledger.customer(request.customer_id)
     return propose(fresh, customer, serving=served.serving, ledger=ledger, now=arrival.at)
 

@@ -1,10 +1,10 @@
 """The use case: one durable decision, the same for the same id, with its reasons."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from decision.bundle.store import BundleStore
 from decision.errors import Conflict, IdempotencyMismatch, LedgerError
@@ -102,7 +102,7 @@ def test_what_the_allowed_actions_depend_on_is_in_the_context(ledger: SqliteLedg
     ledger.record_outcomes([outcome("Unsubscribed", NOW - DAY, channel="on_page")], now=NOW)
     ask = asked(trigger="return", consent={"email": True})
     found = [
-        decide(replace(ask, decision_id=f"d-{n}"), serving=serving, ledger=ledger, now=NOW - n * DAY).context
+        decide(structs.replace(ask, decision_id=f"d-{n}"), serving=serving, ledger=ledger, now=NOW - n * DAY).context
         for n in (31, 30, 2, 0)
     ]
     assert [context["recent_contacts"] for context in found] == [0.0, 1.0, 2.0, 1.0]
@@ -235,7 +235,7 @@ def test_a_contribution_by_hand(bundles: BundleStore, ledger: SqliteLedger) -> N
     champion = champion_from(support.write_bundle(bundles))
     shop = only(Group.POLICY)
     decision = decide(asked(features={"age": 70.0}), serving=Serving(shop, champion), ledger=ledger, now=NOW)
-    decision = replace(decision, action_id="discount@email")
+    decision = structs.replace(decision, action_id="discount@email")
 
     def lead(context: object) -> float:
         value = champion.value(shop, shop.goal, allowed=shop.actions, context=context).value  # type: ignore[arg-type]

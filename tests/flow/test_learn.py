@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from decision.bundle.store import Bundle, BundleStore, unpack
 from decision.flow.decide import decide
@@ -283,7 +284,10 @@ def test_a_trial_that_is_imported_afterwards_is_learned_from(
     ]
     ledger.import_decisions(rewards)
     ledger.import_decisions(
-        [replace(r, decision=replace(r.decision, decision_id="old", decided_at=NOW - 99 * DAY)) for r in rewards[:1]]
+        [
+            replace(r, decision=structs.replace(r.decision, decision_id="old", decided_at=NOW - 99 * DAY))
+            for r in rewards[:1]
+        ]
     )
     assert taught(ledger, bundle) == Learned(30, (END - 42 * DAY - bundle.manifest.trained_through) // DAY, True)
 

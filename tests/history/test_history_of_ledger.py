@@ -1,9 +1,9 @@
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from decision.errors import LedgerError
 from decision.ledger.sqlite import SqliteLedger
@@ -131,9 +131,9 @@ def test_a_cancelled_order_is_an_order_until_it_is_cancelled(tmp_path: Path) -> 
 
 def test_contacts_know_what_followed_them(tmp_path: Path) -> None:
     first = decided(decision_id="d-1", customer_id="ada", at=NOW, order_id="o-0", action_id="discount@email")
-    first = replace(first, coupon="CODE1")
-    second = replace(first, decision_id="d-2", decided_at=NOW + 10 * HOUR, coupon="CODE2")
-    control = replace(first, decision_id="d-3", decided_at=NOW + 11 * HOUR, action_id="control", coupon=None)
+    first = structs.replace(first, coupon="CODE1")
+    second = structs.replace(first, decision_id="d-2", decided_at=NOW + 10 * HOUR, coupon="CODE2")
+    control = structs.replace(first, decision_id="d-3", decided_at=NOW + 11 * HOUR, action_id="control", coupon=None)
     path = told(
         tmp_path,
         event("Promotion Viewed", 12, promotion_id="discount"),

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from decision.errors import Conflict, LedgerError, NotFound
 from decision.ledger.base import Act, Ledger, PosteriorRecord, PriceRecord, Promotion, Rewarded, Settlement
@@ -111,7 +112,7 @@ def test_an_exhausted_budget_is_named_and_nothing_is_written(ledger: Ledger) -> 
     assert ledger.decision("d-3") is None
     assert ledger.used(["pieces", "money", "other"]) == {"pieces": Used(10, 2), "money": Used(10, 2)}
     with pytest.raises(Conflict) as caught:
-        write(ledger, decided(decision_id="d-3"), reservations=(replace(pieces, limit_count=9), money))
+        write(ledger, decided(decision_id="d-3"), reservations=(structs.replace(pieces, limit_count=9), money))
     assert caught.value.exhausted == {"money"}
 
 

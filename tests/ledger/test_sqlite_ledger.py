@@ -10,12 +10,12 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from decision.errors import LedgerError
 from decision.ledger import migrations, sqlite
@@ -78,7 +78,7 @@ OLDEST_BODY = (
 def test_the_oldest_record_can_still_be_read(ledger: SqliteLedger) -> None:
     ledger.record_decision(decided(), (), seen_version=0)
     ledger._db.execute("UPDATE decisions SET body = ?", [OLDEST_BODY])
-    assert ledger.decision("d-1") == replace(decided(), promise=None, window_ends_at=None)
+    assert ledger.decision("d-1") == structs.replace(decided(), promise=None, window_ends_at=None)
 
 
 def test_migrating_twice_is_harmless(ledger: SqliteLedger) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from decision.policies.bandit import Bandit
 from decision.policies.base import Policy, Situation
@@ -114,13 +115,13 @@ def test_the_rule_is_control_where_its_action_was_removed(programme: Programme) 
 
 
 def test_greedy_takes_the_highest_value_and_control_on_a_tie(champion: Champion, programme: Programme) -> None:
-    from dataclasses import replace
-
     from decision.stages.valuation import Worth
 
     situation = seen(champion, programme, programme.actions[:3], {})
     assert situation.outlook is not None
     for fixed, best in (([0.0, 1.0, 2.0], 2), ([3.0, 1.0, 3.0], 0), ([-1.0, -3.0, -2.0], 0)):
         worth = Worth(np.array(fixed), np.zeros(3))
-        p = GreedyUplift().distribution(replace(situation, outlook=replace(situation.outlook, worth=worth)))
+        p = GreedyUplift().distribution(
+            structs.replace(situation, outlook=structs.replace(situation.outlook, worth=worth))
+        )
         assert p.tolist() == [float(k == best) for k in range(3)]

@@ -7,6 +7,7 @@ from statistics import NormalDist, fmean
 import msgspec
 import numpy as np
 import pytest
+from msgspec import structs
 
 from decision.api.decisions import read_question
 from decision.api.schemas import DecisionQuestion
@@ -195,7 +196,7 @@ def test_the_body_is_read_at_the_door_as_the_request(shop: Shop, month: list[Arr
         question = msgspec.json.decode(body, type=DecisionQuestion)
         decision_id = question.decision_id or ""
         read = read_question(question, decision_id=decision_id, fingerprint="", programme=shop.programme)
-        assert replace(read, fingerprint="") == replace(shop.request(arrival), fingerprint="")
+        assert structs.replace(read, fingerprint="") == structs.replace(shop.request(arrival), fingerprint="")
     assert shop.request(month[0]).fingerprint != shop.request(month[1]).fingerprint
 
 

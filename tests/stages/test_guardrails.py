@@ -192,6 +192,12 @@ def test_margin_floor(total: float, removes: bool) -> None:
     assert found == ({"shipping@email": Reason.MARGIN_FLOOR} if removes else {})
 
 
+def test_the_margin_floor_itself_may_be_left() -> None:
+    floored = programme(gross_margin=0.3, guardrails=Guardrails(None, 30, 0.2))
+    assert 0.3 - 0.1 < 0.2
+    assert "discount@email" not in removed(floored, situation(order=order(total=49.99)))
+
+
 def test_not_in_policy() -> None:
     found = removed(programme(), situation(catalogue=frozenset({"control", "discount@email"})))
     assert found == dict.fromkeys(set(ACTIONS) - {"control", "discount@email"}, Reason.NOT_IN_POLICY)

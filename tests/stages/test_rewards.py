@@ -1,12 +1,12 @@
 """Rewards recomputed by hand, and the law that only what happened counts, not when it was heard of."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from decision.programme.model import Goal, Programme
 from decision.records import CONTROL, Decision, Outcome, Reward, RewardStatus
@@ -48,7 +48,7 @@ def test_the_window_is_open_at_its_start_and_closed_at_its_end(at: Any, counts: 
 
 
 def test_a_record_that_is_older_than_the_end_of_its_window_has_the_programmes() -> None:
-    old = replace(decided(), window_ends_at=None)
+    old = structs.replace(decided(), window_ends_at=None)
     for last, counts in ((28 * DAY, True), (28 * DAY + SECOND, False)):
         assert reward_of(old, [bought(NOW + last)], programme=programme(), now=NOW).repurchased is counts
 
@@ -193,12 +193,12 @@ def test_the_value_is_under_the_goal(goal: Goal, value: float) -> None:
 
 
 def test_the_value_is_under_the_goal_of_the_store() -> None:
-    at = replace(decided(), store="hamburg")
+    at = structs.replace(decided(), store="hamburg")
     assert money(reward(bought(NOW + DAY), of=at))[3] == 22.0
 
 
 def test_a_store_that_was_dropped_since_has_the_programmes_goal() -> None:
-    assert money(reward(bought(NOW + DAY), of=replace(decided(), store="closed")))[3] == 20.0
+    assert money(reward(bought(NOW + DAY), of=structs.replace(decided(), store="closed")))[3] == 20.0
 
 
 def test_a_decision_keeps_its_price_when_the_offer_is_dropped_or_becomes_dearer() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from decision.bundle.store import Bundle, BundleStore
 from decision.errors import NotEnoughData
@@ -141,7 +142,7 @@ def test_who_may_get_less_does_not_make_offers_look_good(
         decision = trials.decided(f"d-{i}", f"c-{i}", str(rng.choice(allowed)), context, actions=allowed)
         bought = bool(rng.random() < (0.4 if consents else 0.1))
         fate = trials.Fate(bought, bought, False, 50_000_000 * bought)
-        rows.append(Rewarded(replace(decision, distribution=chances), trials.reward(decision, fate, shop)))
+        rows.append(Rewarded(structs.replace(decision, distribution=chances), trials.reward(decision, fate, shop)))
     home = trials.home(tmp_path / "home", rows)
     data = training_set(home.ledger(), shop)
     built = build_challenger(data, shop, SETTINGS, now=NOW, learners=learners("pooled_sparse"))
@@ -198,7 +199,7 @@ def test_customers_of_whom_nothing_is_known_still_get_a_policy(
     training: Dataset, shop: Programme, tmp_path: Path
 ) -> None:
     """No fact varies: linear learners fall back to averages, causalml's say why they can't."""
-    blank = replace(training, decisions=tuple(replace(d, context={}) for d in training.decisions))
+    blank = replace(training, decisions=tuple(structs.replace(d, context={}) for d in training.decisions))
     built = build_challenger(blank, shop, SETTINGS, now=NOW)
     failures = {c.name: c.failure for c in built.candidates if c.failure}
     assert set(failures) == {"causalml_t_learner", "causalml_uplift_forest"}

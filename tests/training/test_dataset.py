@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from decision.errors import NotEnoughData
 from decision.flow.learn import Student, learn
@@ -30,7 +31,7 @@ def read(folder: Path, rows: Sequence[Rewarded]) -> Dataset:
 
 
 def edited(row: Rewarded, reward: dict[str, Any] | None = None, /, **decision: Any) -> Rewarded:
-    return Rewarded(replace(row.decision, **decision), replace(row.reward, **(reward or {})))
+    return Rewarded(structs.replace(row.decision, **decision), replace(row.reward, **(reward or {})))
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +145,9 @@ def test_no_propensity_exceeds_one_whatever_was_dropped(draws: list[int], kept: 
     """What the service logs: shares of 1,024 draws under a floor, of which the programme keeps some."""
     actions = (*trials.ACTIONS, "flowers@pigeon")
     chances = tuple((1.0 - 4 * 0.002) * n / 1024 + 0.002 for n in (*draws, max(1024 - sum(draws), 0)))
-    row = replace(trials.decided("d", "c", "control", {}, actions=actions), propensity=chances[0], distribution=chances)
+    row = structs.replace(
+        trials.decided("d", "c", "control", {}, actions=actions), propensity=chances[0], distribution=chances
+    )
     assert 0.0 < _propensity(row, {a: k for k, a in enumerate(kept)}) <= 1.0
     assert _propensity(row, {"control": 0}) == 1.0
 
@@ -179,8 +182,10 @@ def test_every_decision_is_trained_on_or_learned_later_and_none_is_both(tmp_path
     for n in range(60):
         at = serves_from + timedelta(minutes=20 * n)
         waits = timedelta(days=30 if n < 20 else 10)
-        served = replace(trials.decided(f"s-{n}", f"k-{n}", trials.ACTIONS[n % 3], {}), policy_version="20260101-abc+0")
-        ledger.record_decision(replace(served, decided_at=at, matures_at=at + waits), (), seen_version=0)
+        served = structs.replace(
+            trials.decided(f"s-{n}", f"k-{n}", trials.ACTIONS[n % 3], {}), policy_version="20260101-abc+0"
+        )
+        ledger.record_decision(structs.replace(served, decided_at=at, matures_at=at + waits), (), seen_version=0)
     now = serves_from + timedelta(days=10, hours=12)
     sweep(programme=programme, ledger=ledger, now=now)
     assert ledger.counts()["unfinished"] < 60
@@ -203,7 +208,7 @@ def test_every_decision_is_trained_on_or_learned_later_and_none_is_both(tmp_path
 def test_what_never_teaches_is_not_waited_for(few: tuple[Rewarded, ...], tmp_path: Path) -> None:
     home, programme = trials.home(tmp_path / "home", few), trials.programme()
     before = training_set(home.ledger(), programme)
-    held = replace(few[0].decision, decision_id="held", customer_id="held", group=Group.HOLDOUT)
+    held = structs.replace(few[0].decision, decision_id="held", customer_id="held", group=Group.HOLDOUT)
     home.ledger().record_decision(held, (), seen_version=0)
     assert training_set(home.ledger(), programme).sha256 == before.sha256
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import msgspec
 import numpy as np
+from msgspec import structs
 
 from decision.policies.action_features import ActionFeatures
 from decision.policies.posterior import sigmoid
@@ -117,7 +118,7 @@ def test_a_challenger_serves_the_rates(data: Dataset, shop: Programme) -> None:
     likely = 0.8 * rng.random(400)
     bought = (rng.random(len(data)) < likely[towns]).astype(float)
     decisions = tuple(
-        replace(d, context={**d.context, "town": f"T{t}"}) for d, t in zip(data.decisions, towns, strict=True)
+        structs.replace(d, context={**d.context, "town": f"T{t}"}) for d, t in zip(data.decisions, towns, strict=True)
     )
     only = {name: LEARNERS[name] for name in ("constant", "pooled_sparse")}
     changed = replace(data, decisions=decisions, repurchased=bought)

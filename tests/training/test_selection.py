@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from decision.errors import NotEnoughData
 from decision.policies.action_features import ActionFeatures
@@ -193,7 +194,7 @@ def test_where_every_learner_refuses_the_reasons_are_told(data: Dataset, x: Floa
 
 def test_customers_too_few_to_fold_are_not_enough(data: Dataset, x: FloatArray, shop: Programme) -> None:
     """Two thousand decisions of one customer leave nobody to train on."""
-    one = replace(data, decisions=tuple(replace(d, customer_id="only") for d in data.decisions))
+    one = replace(data, decisions=tuple(structs.replace(d, customer_id="only") for d in data.decisions))
     with pytest.raises(NotEnoughData, match="found 0 of 0"):
         fitted(one, x, shop, FAST)
 

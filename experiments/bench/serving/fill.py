@@ -6,11 +6,11 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 
 import numpy as np
+from msgspec import structs
 
 from decision.ledger.codec import DECISION_COLUMNS, decision_row
 from decision.records import Decision
@@ -64,7 +64,7 @@ def _past(like: Decision, *, customers: int, past: int) -> Iterator[tuple[object
         for place, number in enumerate(rng.integers(customers, size=min(CHUNK, past - start)).tolist(), start):
             at = first + place * SPACING
             yield decision_row(
-                replace(like, decision_id=f"{place:032x}", customer_id=customer_id(number), decided_at=at)
+                structs.replace(like, decision_id=f"{place:032x}", customer_id=customer_id(number), decided_at=at)
             )
 
 
