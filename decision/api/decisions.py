@@ -101,10 +101,17 @@ def _asked(question: DecisionQuestion, header: str | None, *, shop: Shop, enviro
 
 
 def answered(
-    question: DecisionQuestion, *, decision_id: str, fingerprint: str, shop: Shop, environ: dict[str, Any]
+    question: DecisionQuestion,
+    *,
+    decision_id: str,
+    fingerprint: str,
+    shop: Shop,
+    environ: dict[str, Any],
+    often: bool = False,
 ) -> DecisionAnswer:
     """Return the answer to a question: the one it got before under this id, a new one, or control.
 
+    Questions that are asked `often` under one id are looked up first; others when they turn out not to be new.
     Control is answered after a fault, and at the deadline, which counts from when the request of `environ` came.
 
     Raises
@@ -114,14 +121,21 @@ def answered(
     serving, now, until = shop.serving, utc_now(), environ[CAME] + shop.limits.deadline_seconds
     try:
         with shop.ledger.within(until - time.monotonic()):
-            # Before anything is checked against the programme of today: a retry is answered as it was the first time.
-            decision = recall(decision_id, fingerprint=fingerprint, ledger=shop.ledger)
-            if decision is None:
-                programme = serving.programme
-                asked = read_question(question, decision_id=decision_id, fingerprint=fingerprint, programme=programme)
-                decision = decide(asked, serving=serving, ledger=shop.ledger, now=now)
-                if (reason := decision.reasons[0][0]) in COUNTED:
-                    shop.count_fault(reason)
+            decision = recall(decision_id, fingerprint=fingerprint, ledger=shop.ledger) if often else None
+            try:
+                if decision is None:
+                    programme = serving.programme
+                    asked = read_question(
+                        question, decision_id=decision_id, fingerprint=fingerprint, programme=programme
+                    )
+                    decision = decide(asked, serving=serving, ledger=shop.ledger, now=now)
+            except InvalidInput:
+                # A retry is answered as it was the first time, whatever the programme of today says to it.
+                decision = recall(decision_id, fingerprint=fingerprint, ledger=shop.ledger)
+                if decision is None:
+                    raise
+            if decision.decided_at == now and (reason := decision.reasons[0][0]) in COUNTED:
+                shop.count_fault(reason)
     except (InvalidInput, IdempotencyMismatch):
         raise
     except DeadlinePassed as late:

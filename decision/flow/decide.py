@@ -20,11 +20,26 @@ ATTEMPTS = 20
 def decide(request: DecisionRequest, *, serving: Serving, ledger: Ledger, now: datetime) -> Decision:
     """Return the decision for a request, durable before this returns; the same id gives the same decision.
 
+    Ids are nearly always new, so that the ledger is asked for an earlier decision only when this one comes to nothing.
+
     Raises
     ------
     IdempotencyMismatch : the id exists with another body.
     LedgerError : the ledger can't be read or written, or others kept getting there first.
     """
+    try:
+        return _decided(request, serving=serving, ledger=ledger, now=now)
+    except IdempotencyMismatch:
+        raise
+    except Exception:
+        # What was answered before stays the answer, whatever fails now. What is of now was answered to nobody.
+        earlier = recall(request.decision_id, fingerprint=request.fingerprint, ledger=ledger)
+        if earlier is None or earlier.decided_at == now:
+            raise
+        return earlier
+
+
+def _decided(request: DecisionRequest, *, serving: Serving, ledger: Ledger, now: datetime) -> Decision:
     exhausted: frozenset[str] = frozenset()
     for _ in range(ATTEMPTS):
         customer = ledger.customer(request.customer_id, contacts_since=serving.programme.frequency_since(now))

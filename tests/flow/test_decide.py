@@ -139,6 +139,26 @@ def test_a_conflict_is_tried_again(ledger: SqliteLedger) -> None:
     assert ledger.decision("d-1") == found
 
 
+class Broken(Contested):
+    """A ledger that can still be read and no longer written."""
+
+    def record_decision(self, *_: object, **__: object) -> None:
+        raise LedgerError("the disk is full")
+
+
+def test_a_retry_is_answered_as_before_when_nothing_can_be_written(ledger: SqliteLedger) -> None:
+    first = decide(asked(), serving=usual(), ledger=ledger, now=NOW)
+    broken: Any = Broken(ledger, conflicts=0)
+    assert decide(asked(), serving=usual(), ledger=broken, now=NOW + SECOND) == first
+    with pytest.raises(IdempotencyMismatch):
+        decide(asked(fingerprint="other"), serving=usual(), ledger=broken, now=NOW + SECOND)
+    with pytest.raises(LedgerError, match="full"):
+        decide(asked("d-2"), serving=usual(), ledger=broken, now=NOW + SECOND)
+    with pytest.raises(LedgerError, match="full"):
+        # A row of now was answered to nobody: it was withdrawn at its deadline.
+        decide(asked(), serving=usual(), ledger=broken, now=NOW)
+
+
 def test_endless_conflicts_are_an_error(ledger: SqliteLedger) -> None:
     with pytest.raises(LedgerError, match="20 attempts"):
         decide(asked(), serving=usual(), ledger=Contested(ledger, conflicts=99), now=NOW)  # type: ignore[arg-type]

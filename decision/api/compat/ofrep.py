@@ -110,7 +110,9 @@ def _decided(shop: Shop) -> DecisionAnswer:
     # Of the context only what names the decision: the rest may change while it stands.
     fingerprint = hashlib.sha256(msgspec.json.encode(("ofrep", *named))).hexdigest()
     decision_id = question.decision_id or parsing.id_from_key(fingerprint)
-    return answered(question, decision_id=decision_id, fingerprint=fingerprint, shop=shop, environ=request.environ)
+    return answered(
+        question, decision_id=decision_id, fingerprint=fingerprint, shop=shop, environ=request.environ, often=True
+    )
 
 
 def question_in(context: Mapping[str, Any], *, features: tuple[str, ...]) -> DecisionQuestion:
