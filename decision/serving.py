@@ -127,7 +127,7 @@ class Valued(Struct, frozen=True):
         return found
 
     def _spread(self, values: FloatArray) -> tuple[float | None, ...]:
-        found = np.round(values, 6).tolist()
+        found = values.round(6).tolist()
         if len(found) == len(self.known):
             return tuple(found)
         some = iter(found)

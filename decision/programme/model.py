@@ -65,10 +65,6 @@ class Cost:
     on_redemption_micros: int = 0
     share_of_basket: float = 0.0
 
-    def of_redemption(self, basket_micros: int) -> int:
-        """Return what a redemption on a basket costs in micros: the flat part plus the share."""
-        return self.on_redemption_micros + round(self.share_of_basket * basket_micros)
-
 
 @dataclass(frozen=True, slots=True)
 class Channel:
@@ -321,11 +317,19 @@ class Programme:
 
     def frequency_since(self, at: datetime) -> datetime:
         """Return since when treatments count towards the frequency cap at a time."""
-        return at - timedelta(days=self.guardrails.frequency_days)
+        return at - self._frequency
+
+    @cached_property
+    def _frequency(self) -> timedelta:
+        return timedelta(days=self.guardrails.frequency_days)
 
     def window_ends_at(self, decided_at: datetime) -> datetime:
         """Return until when the orders of a customer count towards the reward of a decision."""
-        return decided_at + timedelta(days=self.attribution_window_days)
+        return decided_at + self._window
+
+    @cached_property
+    def _window(self) -> timedelta:
+        return timedelta(days=self.attribution_window_days)
 
     def matures_at(self, decided_at: datetime) -> datetime:
         """Return when the reward of a decision is final: window plus the time refunds are waited for."""
@@ -401,7 +405,14 @@ class Programme:
 
     def redemption_cost_micros(self, action: Action, basket_micros: int) -> int:
         """Return what a redemption costs on a basket of `basket_micros`: the flat part plus the share."""
-        return self.cost_of(action).of_redemption(basket_micros)
+        cost = self.cost_of(action)
+        return cost.on_redemption_micros + round(cost.share_of_basket * basket_micros)
+
+    @cached_property
+    def redemption_terms(self) -> tuple[tuple[str, int, float], ...]:
+        """Return what a redemption costs by offer: the flat part in micros, and the share of the basket."""
+        costs = {name: offer.cost for name, offer in self.offers.items()}
+        return tuple((name, cost.on_redemption_micros, cost.share_of_basket) for name, cost in costs.items())
 
     def budget_key(self, budget: Budget, at: datetime) -> str:
         """Return the ledger key of a budget in the period that holds `at`, in the shop's time zone."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Mapping
 
@@ -12,6 +11,9 @@ from decision.records import Action, ContextValue, Decision, FloatArray, Group, 
 from decision.serving import Champion, Serving, Valued
 
 Sentence = tuple[str, str]
+_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+# Two characters of RFC 4648's base 32 for each ten bits: the library's own function takes several times as long.
+_PAIRS = tuple(first + second for first in _BASE32 for second in _BASE32)
 
 
 def reasons(
@@ -41,8 +43,8 @@ def _paced(serving: Serving, price: FloatArray, chosen: int) -> Sentence:
 
 
 def _by_value(serving: Serving, valued: Valued, chosen: int) -> Sentence:
-    values, currency = valued.net, serving.programme.currency
-    best = int(values.argmax())
+    values, currency = valued.net.tolist(), serving.programme.currency
+    best = values.index(max(values))
     sentence = f"expected value {values[chosen]:.2f} {currency} against {values[0]:.2f} for control"
     if chosen == best:
         return Reason.HIGHEST_VALUE.value, sentence
@@ -97,4 +99,5 @@ def coupon(action: Action, decision_id: str, *, salt: str) -> str | None:
     if not action.redeemable:
         return None
     digest = hashlib.sha256(f"{salt}\x1fcoupon\x1f{decision_id}".encode()).digest()
-    return base64.b32encode(digest[:10]).decode()[:12]
+    bits = int.from_bytes(digest[:8], "big") >> 4
+    return "".join([_PAIRS[bits >> place & 1023] for place in (50, 40, 30, 20, 10, 0)])

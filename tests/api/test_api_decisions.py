@@ -18,7 +18,7 @@ from decision.records import CONTROL, Group
 from decision.wiring import Home, Shop
 from tests import support
 from tests.api.conftest import Clock
-from tests.support import DAY, NOW, PROGRAMME, client_of, key_in, with_key
+from tests.support import DAY, NOW, PROGRAMME, SECOND, client_of, key_in, with_key
 
 USUAL = support.customer_of(Group.BUSINESS_AS_USUAL, support.programme())
 

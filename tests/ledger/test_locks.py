@@ -15,6 +15,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "lock"
 
 
+@pytest.fixture(autouse=True)
+def _leaves_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Threads come and go all the time, which is where one could be sent that has just left.
+    monkeypatch.setattr("decision.locks.IDLE_SECONDS", 0.001)
+
+
 def until_quiet() -> None:
     """Wait until nobody is left waiting in the background."""
     for thread in threading.enumerate():
@@ -65,6 +71,22 @@ def test_who_comes_back_takes_over_where_she_gave_up_and_leaves_no_second_thread
     assert not one.acquire(patience=0.01)
     other.release()
     until_quiet()
+
+
+def test_an_idle_thread_waits_for_the_next(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("decision.locks.IDLE_SECONDS", 0.5)
+    one, other = FileLock(path), FileLock(path)
+    waited = set()
+    for _ in range(20):
+        assert one.acquire(patience=0.0)
+        assert not other.acquire(patience=0.001)
+        waited |= {thread.ident for thread in threading.enumerate() if thread.name == "lock"}
+        one.release()
+        assert other.acquire(patience=5.0)
+        other.release()
+    assert len(waited) == 1
+    until_quiet()
+    assert "lock" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_crowd_never_overlaps_and_all_are_served(path: Path) -> None:
