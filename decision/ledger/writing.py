@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Container, Iterable, Mapping, Sequence, Set
+from collections.abc import Container, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -68,6 +69,8 @@ class _Tally:
 def used(db: sqlite3.Connection, budget_keys: Iterable[str]) -> dict[str, Used]:
     """Return what is used of those of the budgets of which anything is."""
     keys = tuple(budget_keys)
+    if not keys:
+        return {}
     rows = db.execute(
         f"SELECT budget_key, amount_micros, count FROM budget_use WHERE budget_key IN ({_places(len(keys))})", keys
     )
@@ -81,8 +84,7 @@ def record(db: sqlite3.Connection, writes: Sequence[Write]) -> list[Conflict | N
     while this one waits to have it back, other processes wait for their turn to write.
     """
     tally = _Tally(used(db, {r.budget_key for w in writes for r in (*w.taken, *w.at_stake)}))
-    versions = _versions(db, {write.customer_id for write in writes})
-    ids = _known(db, {write.decision.decision_id for write in writes})
+    versions, ids = _seen(db, writes)
     found: list[Conflict | None] = []
     held: list[Write] = []
     for write in writes:
@@ -110,19 +112,18 @@ def insert(db: sqlite3.Connection, row: tuple[Any, ...]) -> int | None:
     return cursor.lastrowid if cursor.rowcount == 1 else None
 
 
-def _versions(db: sqlite3.Connection, customers: Set[str]) -> dict[str, int]:
-    """Return the sequence numbers of the customers' last decisions, of those who have had any."""
+def _seen(db: sqlite3.Connection, writes: Sequence[Write]) -> tuple[dict[str, int], set[str]]:
+    """Return the sequence numbers of the customers' last decisions, and which ids decisions have already."""
+    customers = [write.customer_id for write in writes]
+    ids = [write.decision.decision_id for write in writes]
+    # One statement: each lets go of the interpreter, and may wait to have it back.
     rows = db.execute(
-        f"SELECT customer_id, MAX(seq) FROM decisions WHERE customer_id IN ({_places(len(customers))}) GROUP BY 1",
-        tuple(customers),
-    )
-    return dict(rows.fetchall())
-
-
-def _known(db: sqlite3.Connection, ids: Set[str]) -> set[str]:
-    """Return those of the ids that decisions have."""
-    rows = db.execute(f"SELECT decision_id FROM decisions WHERE decision_id IN ({_places(len(ids))})", tuple(ids))
-    return {decision_id for (decision_id,) in rows.fetchall()}
+        f"SELECT customer_id, MAX(seq) FROM decisions WHERE customer_id IN ({_places(len(writes))}) GROUP BY 1 "
+        f"UNION ALL SELECT decision_id, NULL FROM decisions WHERE decision_id IN ({_places(len(writes))})",
+        customers + ids,
+    ).fetchall()
+    versions = {name: version for name, version in rows if version is not None}
+    return versions, {name for name, version in rows if version is None}
 
 
 def _refusal(write: Write, version: int, ids: Container[str], tally: _Tally) -> Conflict | None:
@@ -161,10 +162,12 @@ def insert_all(db: sqlite3.Connection, writes: Sequence[Write]) -> None:
         db.execute(f"INSERT INTO reservations VALUES {_rows(len(reserved) // 6, 6)}", reserved)
 
 
+@lru_cache(maxsize=256)
 def _places(n: int) -> str:
     return ", ".join("?" * n)
 
 
+@lru_cache(maxsize=256)
 def _rows(n: int, width: int) -> str:
     return ", ".join([f"({_places(width)})"] * n)
 
