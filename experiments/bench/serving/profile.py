@@ -35,12 +35,13 @@ STAGES = {
         ("decision.api.decisions", "fingerprint_of"),
         ("decision.api.decisions", "read_question"),
     ],
-    "look up the id": [("decision.ledger.sqlite", "SqliteLedger.decision")],
     "look up the customer": [("decision.ledger.sqlite", "SqliteLedger.customer")],
     "look up budgets": [("decision.ledger.sqlite", "SqliteLedger.used")],
     "eligibility, CEL": [("decision.stages.eligibility", "assess")],
     "measurement group": [("decision.stages.groups", "assign")],
-    "guardrails": [("decision.stages.guardrails", "apply"), ("decision.stages.guardrails", "Purse.dearest")],
+    "guardrails": [
+        ("decision.stages.guardrails", name) for name in ("reach_of", "Purse.__init__", "apply", "Purse.dearest")
+    ],
     "context": [("decision.stages.context", "build")],
     "encode": [("decision.stages.context", "Encoder.encode")],
     "uplift model": [("decision.bundle.models", "UpliftModel.predict")],
@@ -48,9 +49,12 @@ STAGES = {
     "odds of the bandit": [("decision.policies.bandit", "Bandit.repurchase")],
     "Thompson's distribution": [("decision.policies.thompson", "Thompson.distribution")],
     "floor and draw": [("decision.stages.choice", name) for name in ("with_floor", "draw_for", "sample")],
+    "reasons, promise, coupon": [("decision.stages.explanation", name) for name in ("reasons", "promise", "coupon")],
+    "the decision's record": [("decision.flow.decide", "propose"), ("decision.serving", "Valued.by_name")],
     "row for the ledger": [("decision.ledger.sqlite", "decision_row")],
     "write and commit": [("decision.ledger.sqlite", "SqliteLedger.record_decision")],
-    "answer": [("decision.api.decisions", "decision_answer"), ("decision.api.decisions", "answer")],
+    "answer": [("decision.api.decisions", "decision_answer"), ("decision.api.decisions", "encoded_answer")],
+    "metrics and the log's line": [("decision.watching.middleware", "Watched._done")],
 }
 
 
