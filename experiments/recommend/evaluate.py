@@ -32,7 +32,7 @@ DURABLE_BELOW = 0.05
 GRID = tuple(
     Settings(mix, trend, decay, again)
     for mix, trend, decay, again in product((0.5, 1.0), (0.0, 0.25, 0.5), (0.7, 0.9), (0.5, 2.0))
-)
+) + tuple(Settings(trend=trend, decay=0.9, again=again, near=0.0) for again, trend in product((0.0, 1.0), (0.0, 1.0)))
 T = TypeVar("T")
 Progress = Callable[[str, Iterable[T]], Iterable[T]]
 
@@ -115,19 +115,29 @@ def _evaluated(
 
 
 def choose(purchases: Purchases, split: Split, *, seed: int, progress: Progress[Settings]) -> Settings:
-    """Return the settings with the best NDCG on a split, of any product and of new ones together."""
+    """Return the settings with the best NDCG on a split, of any product and of new ones together.
+
+    Where their lead over the best simple rule is less than its standard error, that rule is chosen: a shop without
+    structure has models that were lucky (the one-standard-error rule of Breiman et al. 1984, on paired customers).
+    """
     split = sample(split, MOST_TO_CHOOSE, seed=seed)
     _check(split, "choose settings")
     known = purchases.only(split.known)
-    near, popularity = nearness(known), _popularity(known)
+    near = nearness(known)
     durable = rebuys(known, prior=PRIOR).durable(DURABLE_BELOW)
-    best, score = GRID[0], -1.0
+    gains: dict[Settings, FloatArray] = {}
     for settings in progress("choosing on earlier baskets", GRID):
-        found = measure(purchases, split, {ENCORE: by_model(model(near, durable, settings), popularity)})
-        mean = sum(float(np.nan_to_num(found[ENCORE, "NDCG@10", question]).mean()) for question in (ANY, NEW))
-        if mean > score:
-            best, score = settings, mean
-    return best
+        found = measure(purchases, split, {ENCORE: by_model(model(near, durable, settings))})
+        gains[settings] = np.sum([np.nan_to_num(found[ENCORE, "NDCG@10", of]) for of in (ANY, NEW)], axis=0)
+    best, simple = _best(gains), _best({of: gain for of, gain in gains.items() if of.simple})
+    if best is None or simple is None:
+        return best or simple or Settings()
+    lead = gains[best] - gains[simple]
+    return best if lead.mean() > lead.std(ddof=1) / np.sqrt(len(lead)) else simple
+
+
+def _best(gains: dict[Settings, FloatArray]) -> Settings | None:
+    return max(gains, key=lambda settings: float(gains[settings].mean()), default=None)
 
 
 def _check(split: Split, what: str) -> None:
@@ -140,11 +150,7 @@ def _check(split: Split, what: str) -> None:
 
 def _fitted(known: Purchases, settings: Settings) -> Scores:
     durable = rebuys(known, prior=PRIOR).durable(DURABLE_BELOW)
-    return by_model(model(nearness(known), durable, settings), _popularity(known))
-
-
-def _popularity(known: Purchases) -> FloatArray:
-    return np.bincount(known.product, minlength=len(known.products)).astype(np.float64)
+    return by_model(model(nearness(known), durable, settings))
 
 
 def measure(purchases: Purchases, split: Split, rules: dict[str, Scores]) -> dict[tuple[str, str, str], FloatArray]:
