@@ -287,7 +287,8 @@ def _spread(figure: str, spread: Spread, money: str) -> str:
     if not spread.n:
         return "–"
     if figure in SHARES:
-        return f"{_share(spread.mean)} [{_share(spread.low)} to {_share(spread.high)}]"
+        mean, low, high = (_share(x).removesuffix(" %") for x in (spread.mean, spread.low, spread.high))
+        return f"{mean} [{low} to {high}] %"
     mean, half = _number(spread.mean), spread.mean - spread.low
     return f"{mean} ± {_number(half)}" if np.isfinite(half) else mean
 
