@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import Counter
 from pathlib import Path
 
 from experiments.importing.table import Table
+from experiments.whole_file import whole_file
 
 
 class Rejects:
@@ -47,15 +47,13 @@ class Rejects:
             path.unlink(missing_ok=True)
             return None
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".part")
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
+        with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["row", "reason", *table.columns])
             for batch in table.batches():
                 writer.writerows(
                     [number, self._told(number), *row] for number, row in batch.numbered() if number in self._reasons
                 )
-        os.replace(unfinished, path)
         return path
 
     def _told(self, number: int) -> str:

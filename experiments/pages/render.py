@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader
 from PIL import Image
 
 from experiments.pages.parts import Page, Picture, Section
+from experiments.whole_file import whole_file
 
 _FOLDER = Path(__file__).parent
 COLOURS = 256
@@ -31,9 +32,8 @@ def html_of(page: Page, *, made_at: datetime) -> str:
 def write_page(path: Path, html: str) -> None:
     """Write a page, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(html, encoding="utf-8")
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        unfinished.write_text(html, encoding="utf-8")
 
 
 def _together(value: Any) -> Any:
