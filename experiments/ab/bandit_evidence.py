@@ -37,10 +37,7 @@ def enough_rewarded(
     found = dict(zip(names, rewarded_decisions(log, actions, cluster=cluster), strict=True))
     few = [f"{n:.3g} of {name}" for name, n in found.items() if n < FEWEST_REWARDED]
     if few:
-        text = (
-            f"Too early: {' and '.join(few)} is the effective number of rewarded decisions, {FEWEST_REWARDED:.0f} are "
-            "needed; an interval would promise more than it holds."
-        )
+        text = f"Too early: {FEWEST_REWARDED:.0f} rewarded decisions are needed as weighed, found {' and '.join(few)}."
         return Check("rewarded decisions", Finding.UNSOUND, text)
     least = min(found.values())
     text = f"An effective number of {least:,.0f} rewarded decisions or more stands behind both actions."

@@ -128,7 +128,7 @@ def test_rewarded_decisions_by_hand() -> None:
     assert rewarded_decisions(log, (0, 1), cluster=together) == (pytest.approx(2.0), 0.0)
     check = enough_rewarded(log, (0, 1), ("tea", "control"), cluster=together)
     assert (check.name, check.finding) == ("rewarded decisions", Finding.UNSOUND)
-    assert check.sentence.startswith("Too early: 2 of tea and 0 of control is the effective number")
+    assert check.sentence.startswith("Too early: 25 rewarded decisions are needed as weighed, found 2 of tea and 0 of")
 
 
 def rare_rewards(rng: np.random.Generator, decisions: int, floor: float) -> BanditLog:

@@ -92,7 +92,7 @@ def test_actions_with_few_rewarded_decisions_are_told_to_be_too_early(days: Days
     found = action_effects(days.ledger.rewarded(), Plan(PlanKind.ALWAYS_VALID, 1_000))
     assert found
     assert all(one.effect is None and one.adjusted_p_value is None for one in found)
-    assert all("rewarded decisions, 25 are needed" in one.reason or "could be drawn" in one.reason for one in found)
+    assert all("25 rewarded decisions are needed" in one.reason or "could be drawn" in one.reason for one in found)
 
 
 def test_actions_are_compared_by_their_propensities(days: Days, monkeypatch: pytest.MonkeyPatch) -> None:
