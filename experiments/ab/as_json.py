@@ -64,4 +64,7 @@ def plain(value: Any) -> Any:
         return [plain(one) for one in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    return str(value) if isinstance(value, date | Path) else value
+    if isinstance(value, Path):
+        # Where an analyst keeps a file is nobody's business: what is published is served.
+        return value.name
+    return str(value) if isinstance(value, date) else value

@@ -129,24 +129,36 @@ def contextual_contrast(
     ------
     NotEnoughData : there are no two decisions in which both could be drawn.
     """
+    both, share = decisions_between(log, actions, blocks)
+    scores = aipw_scores(log)[both]
+    gap = scores[:, actions[0]] - scores[:, actions[1]]
+    value = float(share @ gap)
+    _, customer = np.unique(cluster[both], return_inverse=True)
+    deviations: FloatArray = np.asarray(np.bincount(customer, weights=share * (gap - value)), dtype=np.float64)
+    return _effect(value, deviations, confidence)
+
+
+def decisions_between(
+    log: BanditLog, actions: tuple[int, int], blocks: int = 20
+) -> tuple[NDArray[np.intp], FloatArray]:
+    """Return which decisions a contrast of two actions is made from, [n], and the share of each, [n].
+
+    Raises
+    ------
+    NotEnoughData : there are no two decisions in which both could be drawn.
+    """
     both = np.flatnonzero((log.propensity[:, actions[0]] > 0) & (log.propensity[:, actions[1]] > 0))
     if len(both) < 2:
         raise NotEnoughData(
             f"A comparison needs decisions in which both actions could be drawn, found "
             f"{len(both)} of {len(log.action):,}."
         )
-    scores = aipw_scores(log)[both]
-    gap = scores[:, actions[0]] - scores[:, actions[1]]
     spread = (1 / log.propensity[both][:, actions]).sum(axis=1)
     block = np.arange(len(both)) * min(blocks, len(both)) // len(both)
     mean_spread = np.bincount(block, weights=spread) / np.bincount(block)
     known = np.concatenate([mean_spread[:1], mean_spread[:-1]])
     share = known[block] ** -0.5
-    share /= share.sum()
-    value = float(share @ gap)
-    _, customer = np.unique(cluster[both], return_inverse=True)
-    deviations: FloatArray = np.asarray(np.bincount(customer, weights=share * (gap - value)), dtype=np.float64)
-    return _effect(value, deviations, confidence)
+    return both, np.asarray(share / share.sum())
 
 
 def _effect(value: float, deviations: FloatArray, confidence: Confidence) -> Effect:

@@ -15,9 +15,11 @@ from decision.ledger.base import Rewarded
 from decision.money import MICROS
 from decision.records import CONTROL, Group, RewardStatus
 from experiments.ab.bandit_contrasts import BanditLog, contextual_contrast
+from experiments.ab.bandit_evidence import enough_rewarded
 from experiments.ab.effect import Confidence, Effect
 from experiments.ab.multiplicity import Correction, adjusted
 from experiments.ab.plans import Plan, level_now, read
+from experiments.ab.soundness import Finding
 
 CLAIM = (
     "Actions are compared on decisions in which both could be drawn, each weighed by the probability with which it "
@@ -78,6 +80,9 @@ def action_effects(
 def _effect(log: BanditLog, name: str, k: int, customer: NDArray[np.str_], confidence: Confidence) -> ActionEffect:
     drawn = int((log.action == k).sum())
     try:
+        check = enough_rewarded(log, (k, 0), (name, CONTROL), cluster=customer)
+        if check.finding is Finding.UNSOUND:
+            return ActionEffect(name, drawn, None, check.sentence)
         return ActionEffect(name, drawn, contextual_contrast(log, (k, 0), cluster=customer, confidence=confidence))
     except NotEnoughData as error:
         return ActionEffect(name, drawn, None, str(error))

@@ -10,9 +10,11 @@ import numpy as np
 from decision.records import FloatArray, IntArray
 from experiments.behaviour.journal import Journal, date_of
 from experiments.behaviour.predictions import Predictions
+from experiments.behaviour.shares import Z, wilson_of_mean
 from experiments.behaviour.state import state_at
 
 QUARTERS = (0.25, 0.5, 0.75)
+SHARES = ("return_rate", "repeat_buyers")
 FIGURES = ("gap_days", "basket", "purchases", "clv", "return_rate", "repeat_buyers")
 
 
@@ -32,10 +34,19 @@ class Spread:
         known = values[np.isfinite(values)]
         if not len(known):
             return cls(0, *(float("nan"),) * 3, (float("nan"),) * 3)
-        half = 1.959964 * float(known.std(ddof=1)) / len(known) ** 0.5 if len(known) > 1 else float("nan")
+        half = Z * float(known.std(ddof=1)) / len(known) ** 0.5 if len(known) > 1 else float("nan")
         mean = float(known.mean())
         first, middle, third = np.quantile(known, QUARTERS).tolist()
         return cls(len(known), mean, mean - half, mean + half, (first, middle, third))
+
+    @classmethod
+    def of_shares(cls, values: FloatArray) -> Spread:
+        """Return the spread of values from 0 to 1; the interval of their mean stays there too."""
+        found = cls.of(values)
+        if not found.n:
+            return found
+        low, high = wilson_of_mean(values[np.isfinite(values)])
+        return cls(found.n, found.mean, low, high, found.quarters)
 
 
 def by_segment(journal: Journal, predictions: Predictions, day: int) -> Mapping[str, Mapping[str, Spread]]:
@@ -56,7 +67,8 @@ def by_segment(journal: Journal, predictions: Predictions, day: int) -> Mapping[
     }
     segments = np.array(predictions.table["rfm"].to_pylist())
     groups = {"all": np.ones(len(segments), bool)} | {name: segments == name for name in sorted(set(segments))}
-    return {name: {figure: Spread.of(values[figure][who]) for figure in FIGURES} for name, who in groups.items()}
+    of = {figure: Spread.of_shares if figure in SHARES else Spread.of for figure in FIGURES}
+    return {name: {figure: of[figure](values[figure][who]) for figure in FIGURES} for name, who in groups.items()}
 
 
 def by_month(journal: Journal, day: int) -> tuple[Sequence[str], Mapping[str, FloatArray]]:

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 
 from decision.records import FloatArray
 from experiments.behaviour.enough import CHANNEL, CONTACTS, Verdict
+from experiments.behaviour.shares import wilson
 
 # Contacts of an average customer that count as hers.
 PRIOR = 10.0
-Z = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,7 @@ def channel_response(contacts: pa.Table) -> tuple[ChannelResponse | None, Verdic
     found = by.group_by("channel").aggregate([("bought", "sum"), ("bought", "count")]).sort_by("channel")
     n, hits = found["bought_count"].to_numpy().astype(float), found["bought_sum"].to_numpy()
     rate = hits / n
-    centre, spread = (hits + Z * Z / 2) / (n + Z * Z), Z / (n + Z * Z) * np.sqrt(hits * (n - hits) / n + Z * Z / 4)
-    return ChannelResponse(tuple(found["channel"].to_pylist()), n, rate, centre - spread, centre + spread), verdict
+    return ChannelResponse(tuple(found["channel"].to_pylist()), n, rate, *wilson(rate, n)), verdict
 
 
 def best_channels(

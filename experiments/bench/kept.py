@@ -11,6 +11,7 @@ from typing import Any
 
 import experiments
 from experiments.bench.peer_environment import cache_folder
+from experiments.whole_file import whole_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,8 @@ class Kept:
             return found
         result = compute()
         self.folder.mkdir(parents=True, exist_ok=True)
-        whole = path.with_suffix(".part")
-        whole.write_text(json.dumps({"key": key, "result": result}), encoding="utf-8")
-        whole.replace(path)
+        with whole_file(path) as unfinished:
+            unfinished.write_text(json.dumps({"key": key, "result": result}), encoding="utf-8")
         return result
 
 

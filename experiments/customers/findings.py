@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from decision.errors import NotEnoughData
 from decision.programme.model import Programme
 from experiments.behaviour import grid, rfm
-from experiments.behaviour.base_figures import FIGURES, Spread, by_month, by_segment
+from experiments.behaviour.base_figures import FIGURES, SHARES, Spread, by_month, by_segment
 from experiments.behaviour.enough import Verdict
 from experiments.behaviour.journal import Journal, date_of, journal_of
 from experiments.behaviour.models import origins, past_models
@@ -31,7 +31,6 @@ _HEADS = {
     "return_rate": "sent back",
     "repeat_buyers": "bought again",
 }
-_SHARES = ("return_rate", "repeat_buyers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def findings(
         sections += part()
         advance(1)
     table = found.predictions.table
-    n, again = table.num_rows, Spread.of((state.purchases > 1).astype(float))
+    n, again = table.num_rows, Spread.of_shares((state.purchases > 1).astype(float))
     expected = pc.sum(table["repurchase_90"]).as_py()
     numbers = [
         (f"{n:,}", "customers who have bought"),
@@ -287,10 +286,15 @@ def _sentence(verdict: Verdict) -> str:
 def _spread(figure: str, spread: Spread, money: str) -> str:
     if not spread.n:
         return "–"
-    say: Callable[[float], str] = _share if figure in _SHARES else (lambda x: f"{x:,.0f}" if x >= 100 else f"{x:,.1f}")
-    if not np.isfinite(spread.low):
-        return say(spread.mean)
-    return f"{say(spread.mean)} ± {say(spread.mean - spread.low)}"
+    if figure in SHARES:
+        mean, low, high = (_share(x).removesuffix(" %") for x in (spread.mean, spread.low, spread.high))
+        return f"{mean} [{low} to {high}] %"
+    mean, half = _number(spread.mean), spread.mean - spread.low
+    return f"{mean} ± {_number(half)}" if np.isfinite(half) else mean
+
+
+def _number(x: float) -> str:
+    return f"{x:,.0f}" if x >= 100 else f"{x:,.1f}"
 
 
 def _share(x: float) -> str:

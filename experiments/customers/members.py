@@ -13,6 +13,7 @@ from decision.errors import InvalidInput
 from decision.ledger.people import Member, People
 from decision.programme.section import unknown_name
 from experiments.customers.values import SEGMENTS, predicted_values
+from experiments.whole_file import whole_file
 
 PAGE = 1_000
 
@@ -45,7 +46,7 @@ def write_members(people: People, kind: str, name: str, out: Path, *, advance: C
         write = WRITERS[out.suffix]
     except KeyError:
         raise InvalidInput(f"Expected a file ending in {', '.join(WRITERS)}, found {out.name}.") from None
-    unfinished, written = out.with_name(out.name + ".part"), 0
+    written = 0
 
     def rows() -> Iterator[dict[str, Any]]:
         nonlocal written
@@ -54,8 +55,8 @@ def write_members(people: People, kind: str, name: str, out: Path, *, advance: C
             advance(1)
             yield {"customer_id": one.customer_id} | {column: one.values.get(column) for column in predicted_values()}
 
-    write(unfinished, rows())
-    unfinished.replace(out)
+    with whole_file(out) as unfinished:
+        write(unfinished, rows())
     return written
 
 

@@ -22,6 +22,7 @@ from experiments.behaviour import grid, rfm
 from experiments.behaviour.models import Models, moment
 from experiments.behaviour.predictions import Predictions
 from experiments.customers.values import SEGMENTS, SOURCE, predicted_values
+from experiments.whole_file import whole_file
 
 NOT_YET = "not yet"
 _DIGITS = 4
@@ -57,9 +58,8 @@ def write_parquet(found: Scored, path: Path) -> None:
     for name, value in (("as_of", found.predictions.as_of), ("model_version", found.predictions.version)):
         same = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), n), pa.array([value]))
         table = table.append_column(name, same if name == "model_version" else same.dictionary_decode())
-    unfinished = path.with_suffix(".part")
-    pq.write_table(table, unfinished, compression="zstd")
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        pq.write_table(table, unfinished, compression="zstd")
 
 
 def profiles_of(found: Scored) -> Iterator[NewProfile]:

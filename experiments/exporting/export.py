@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from decision.programme.model import Programme
 from experiments.exporting.readme import readme
 from experiments.exporting.sources import Snapshot, Source, sources
 from experiments.exporting.writers import WRITERS
+from experiments.whole_file import whole_file
 
 Advance = Callable[[int], None]
 
@@ -52,15 +53,10 @@ def export_ledger(
 
 
 def _write(path: Path, form: str, source: Source, advance: Advance) -> int:
-    unfinished = path.with_name(f"{path.name}.part")
-    writer = WRITERS[form](unfinished, source.columns)
     n = 0
-    try:
+    with whole_file(path) as unfinished, closing(WRITERS[form](unfinished, source.columns)) as writer:
         for records, rows in source.chunks():
             writer.write(rows)
             n += len(rows)
             advance(records)
-    finally:
-        writer.close()
-    os.replace(unfinished, path)
     return n

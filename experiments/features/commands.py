@@ -19,6 +19,7 @@ from decision.locks import FileLock
 from decision.wiring import Home, utc_now
 from experiments.features.catalogue import catalogue, version_of
 from experiments.features.feature import Feature
+from experiments.whole_file import whole_file
 
 if TYPE_CHECKING:
     from experiments.history.tables import History
@@ -91,9 +92,8 @@ def compute(
     engine = Engine.start()
     when: When = Everybody(moment) if moments is None else engine.moments(_moments(moments, home))
     hers = catalogue(_channels(home))
-    unfinished = out.with_suffix(".part")
-    rows = engine.write(engine.inputs(history), when, hers, unfinished)
-    unfinished.replace(out)
+    with whole_file(out) as unfinished:
+        rows = engine.write(engine.inputs(history), when, hers, unfinished)
     for reason, count in history.left_out.items():
         click.echo(f"{count:>12,}  left out: {reason}")
     click.echo(f"{history.order_lines.num_rows:>12,}  order lines")

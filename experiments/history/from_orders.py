@@ -49,7 +49,7 @@ def history_of_orders(
             lines.add(*_record(basket, line))
     if rejects_path is not None:
         rejects.write(orders.table, rejects_path)
-    return History(lines.table(), Rows(CONTACTS).table(), Rows(VISITS).table(), rejects.counts)
+    return History(lines.table(), Rows(CONTACTS).table(), Rows(VISITS).table(), rejects.explained)
 
 
 def _record(basket: Basket, line: Line) -> tuple[object, ...]:

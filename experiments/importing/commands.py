@@ -73,7 +73,19 @@ def trial(home: Home, file: Path, mapping_path: Path, accept_srm: str | None) ->
 def orders(home: Home, file: Path, mapping_path: Path) -> None:
     """Past orders and returns (CSV or Parquet, an order line a row) become the customers' history.
 
-    A second import of the same file changes nothing.
+    A second import of the same file changes nothing. Beside the columns, the mapping says how the file is written:
+
+    \b
+    [file]
+    delimiter = ";"             # else ,
+    encoding = "cp1252"         # what spreadsheets on Windows save; else utf-8
+    decimal = ","               # 12,50; else .
+    thousands = "."             # 1.234,50; else none
+    [orders]
+    time_format = "%d/%m/%Y"    # 31/12/2011; "excel" for 40908.5; else ISO 8601
+    amounts_in = "cents"        # 1250 is 12.50; else units
+
+    Lines that can't be used are written to a file of rejects, each with what was expected and found. docs/importing.md
     """
     programme = home.programme()
     mapping, table = read_orders_mapping(mapping_path, file, programme)
@@ -87,10 +99,14 @@ def orders(home: Home, file: Path, mapping_path: Path) -> None:
             rejects_path=home.root / "rejects" / f"orders-{mapping.name}.csv",
             advance=bar.update,
         )
-    _show("lines in the file", receipt.lines, receipt.used, receipt.rejected, receipt.rejects_path)
+    _show("lines in the file", receipt.lines, receipt.used, receipt.explained, receipt.rejects_path)
     click.echo(f"orders: {receipt.orders:,}, of them {receipt.new_orders:,} new")
     click.echo(f"returns: {receipt.returns:,}, of them {receipt.new_returns:,} new")
     click.echo(f"customers: {receipt.customers:,}")
+    if receipt.times is not None:
+        first, last = (at.astimezone(mapping.clock.timezone).date() for at in receipt.times)
+        money = f"{receipt.median_order:,.2f} {programme.currency}"
+        click.echo(f"orders from {first} to {last}, half of them of {money} or more")
 
 
 def _show(what: str, total: int, used: int, rejected: Mapping[str, int], path: Path | None) -> None:

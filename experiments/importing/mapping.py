@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from decision.errors import EncoreError, counted
 from decision.programme.section import Problems, Section, unknown
-from experiments.importing.cells import Clock
+from experiments.importing.cells import SERIAL, Clock
+from experiments.importing.figures import GROUPS, PLAIN, POINTS, Figures
 from experiments.importing.table import Table, open_table
 
 DELIMITERS = (";", "\t", "|", ",")
@@ -28,12 +30,13 @@ class InvalidMapping(EncoreError):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A mapping that is being read: its root table, its mistakes so far, and the table it is about."""
+    """A mapping that is being read: its root table, its mistakes so far, the table it is about, and its figures."""
 
     path: Path
     root: Section
     problems: Problems
     table: Table
+    figures: Figures = PLAIN
 
     def column(self, section: Section, key: str) -> str:
         """Return the column that a key names; one that the file does not have is a mistake."""
@@ -71,6 +74,7 @@ def begin(path: Path, file: Path) -> Draft:
     section = root.sub("file")
     delimiter = section.text("delimiter", ",")
     encoding = section.text("encoding", "utf-8")
+    figures = _figures(section)
     section.finish()
     if len(delimiter) != 1:
         section.wrong("delimiter", f'expected one character such as ";", found {delimiter!r}')
@@ -80,12 +84,29 @@ def begin(path: Path, file: Path) -> Draft:
         section.wrong("encoding", f"expected an encoding such as latin-1, found {encoding!r}")
     if problems.found:
         raise InvalidMapping(path, problems.found)
+    if figures != PLAIN and file.suffix.lower() == ".parquet":
+        section.wrong("decimal", "expected none for a Parquet file, which keeps numbers as numbers")
+        raise InvalidMapping(path, problems.found)
     table = open_table(file, delimiter=delimiter, encoding=encoding)
     other = next((mark for mark in DELIMITERS if len(table.columns) == 1 and mark in table.columns[0]), None)
     if other is not None:
         section.wrong("delimiter", f"expected the one between columns of {file.name}, which looks like {other!r}")
         raise InvalidMapping(path, problems.found)
-    return Draft(path, root, problems, table)
+    return Draft(path, root, problems, table, figures)
+
+
+def _figures(section: Section) -> Figures:
+    """Return how the file writes numbers: `decimal` and `thousands`."""
+    point, thousands = section.raw("decimal", "."), section.raw("thousands", "")
+    if point not in POINTS:
+        section.wrong("decimal", f'expected "." or ",", found {point!r}')
+    elif thousands not in ("", *GROUPS):
+        section.wrong("thousands", f"""expected ".", ",", " " or "'", found {thousands!r}; leave it out for none""")
+    elif thousands == point:
+        section.wrong("thousands", f"expected another mark than that of `decimal`, found {thousands!r} for both")
+    else:
+        return Figures(point, thousands)
+    return PLAIN
 
 
 def name_of(section: Section) -> str:
@@ -99,8 +120,21 @@ def name_of(section: Section) -> str:
 def clock_of(section: Section, default: ZoneInfo) -> Clock:
     """Return how times are written: `timezone` and `time_format`."""
     name = section.text("timezone", default.key)
+    pattern = section.text("time_format", "") if section.has("time_format") else ""
+    if pattern and not _is_pattern(pattern):
+        section.wrong("time_format", f'expected a pattern such as "%d/%m/%Y %H:%M", or "excel", found {pattern!r}')
+        pattern = ""
     try:
-        return Clock(ZoneInfo(name), section.text("time_format", "") if section.has("time_format") else "")
+        return Clock(ZoneInfo(name), pattern)
     except (ZoneInfoNotFoundError, ValueError):
         section.wrong("timezone", f"expected a time zone such as Europe/London, found {name!r}")
         return Clock(default)
+
+
+def _is_pattern(pattern: str) -> bool:
+    """Return whether a pattern reads a day back that it has written."""
+    day = datetime(2026, 12, 31)
+    try:
+        return pattern == SERIAL or datetime.strptime(day.strftime(pattern), pattern).date() == day.date()
+    except (ValueError, re.error):
+        return False

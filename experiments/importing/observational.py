@@ -64,7 +64,7 @@ def import_observational(
             try:
                 found[number] = rows.read(number, row)
             except Unusable as reason:
-                rejects.add(number, reason.message)
+                rejects.add(number, reason.message, reason.detail)
     if not found:
         raise NotEnoughData(f"Expected rows that can be used in {table.path}, found none of {n:,}.")
     decisions = [one.decision for one in found.values()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -31,6 +32,8 @@ class LineFacts:
 
 
 NOTHING_MORE = LineFacts()
+# A spreadsheet shows long ids as 4.50012E+11 and saves what it shows: many ids become one.
+_ROUNDED = re.compile(r"\d[.,]\d+E\+\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +65,15 @@ class OrderLines:
     def read(self, row: Row) -> Line:
         """Return the line in a row. Raises `Unusable` with the reason."""
         if len(row) != len(self._columns):
-            raise Unusable(f"not {len(self._columns)} columns")
+            n = len(self._columns)
+            raise Unusable(f"not {n} columns", detail=f"expected {n}, found {len(row)}{_why(len(row) > n)}")
         mapping = self._mapping
-        order_id = category(self._cell(row, mapping.order_id), mapping.order_id)
+        order_id = self._id(row, mapping.order_id)
         if order_id is None:
             raise Unusable("no order id")
         if order_id.startswith(mapping.adjustment_prefixes):
             raise Unusable("adjustment of the books, no order")
-        customer_id = category(self._cell(row, mapping.customer_id), mapping.customer_id)
+        customer_id = self._id(row, mapping.customer_id)
         if customer_id is None:
             raise Unusable("no customer id")
         product = self._product(row)
@@ -86,13 +90,24 @@ class OrderLines:
             if text(cell) is None:
                 continue
             if name in ("discount", "margin"):
-                found[f"{name}_micros"] = _micros(decimal(cell, column), allow_negative=name == "margin")
+                found[f"{name}_micros"] = _micros(self._money(cell, column), allow_negative=name == "margin")
             else:
                 found[name] = flag(cell, column) if name == "loyalty" else category(cell, column)
         return LineFacts(**found)
 
     def _cell(self, row: Row, column: str) -> Any:
         return row[self._place[column]]
+
+    def _id(self, row: Row, column: str) -> str | None:
+        found = category(self._cell(row, column), column)
+        if found is not None and _ROUNDED.fullmatch(found):
+            hint = "export it again with the column as text"
+            raise Unusable(f"an id that a spreadsheet rounded in {column!r}", detail=f"found {found!r}; {hint}")
+        return found
+
+    def _money(self, cell: Any, column: str) -> Decimal:
+        amount = decimal(cell, column, self._mapping.figures)
+        return amount.scaleb(-2) if self._mapping.cents else amount
 
     def _product(self, row: Row) -> str:
         product = category(self._cell(row, self._mapping.product), self._mapping.product)
@@ -104,7 +119,8 @@ class OrderLines:
 
     def _quantity(self, row: Row, order_id: str) -> tuple[bool, Decimal]:
         """Return whether the line is a return, and how many pieces."""
-        quantity = decimal(self._cell(row, self._mapping.quantity), self._mapping.quantity)
+        column = self._mapping.quantity
+        quantity = decimal(self._cell(row, column), column, self._mapping.figures)
         if quantity == 0:
             raise Unusable("quantity of zero")
         rule, negative = self._mapping.returns, quantity < 0
@@ -119,17 +135,26 @@ class OrderLines:
         if returned and rule is not None and negative != rule.negative:
             raise Unusable(f"{'negative' if negative else 'positive'} quantity in a return")
         if negative and not returned:
-            raise Unusable("negative quantity outside a return")
+            hint = "" if rule else "[returns] negative_quantity = true would read it as a return"
+            raise Unusable("negative quantity outside a return", detail=hint)
         return returned, abs(quantity)
 
     def _price(self, row: Row) -> Decimal:
-        price = decimal(self._cell(row, self._mapping.unit_price), self._mapping.unit_price)
+        price = self._money(self._cell(row, self._mapping.unit_price), self._mapping.unit_price)
         if price <= 0:
             raise Unusable("price of zero" if price == 0 else "negative price")
-        currency = self._mapping.currency
-        if currency is not None and text(self._cell(row, currency)) != self._currency:
-            raise Unusable(f"another currency than {self._currency}")
+        self._check_currency(row)
         return price
+
+    def _check_currency(self, row: Row) -> None:
+        column = self._mapping.currency
+        if column is None:
+            return
+        found = text(self._cell(row, column))
+        if found is None:
+            raise Unusable(f"no currency in {column!r}")
+        if found.upper() != self._currency:
+            raise Unusable(f"another currency than {self._currency}", detail=f"found {found[:40]!r} in {column!r}")
 
     def _time(self, row: Row) -> datetime:
         at = self._mapping.clock.read(self._cell(row, self._mapping.time), self._mapping.time)
@@ -138,6 +163,10 @@ class OrderLines:
         except InvalidInput:
             raise Unusable("a time in the future") from None
         return at
+
+
+def _why(too_many: bool) -> str:
+    return "; a text or a number that holds the delimiter needs quotes" if too_many else ""
 
 
 def _amount(quantity: Decimal, price: Decimal) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from decision.errors import InvalidInput
@@ -30,7 +31,11 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class OrdersReceipt:
-    """What became of the lines: lines = used + sum of `rejected`, by reason; `new_…` were not in the ledger."""
+    """What became of the lines: lines = used + sum of `rejected`, by reason; `new_…` were not in the ledger.
+
+    `explained` are the same counts with what the first line of each reason holds. `times` are those of the first and
+    the last order, `median_order` is money: both show at a glance that dates and amounts were read as they were meant.
+    """
 
     lines: int
     used: int
@@ -41,6 +46,9 @@ class OrdersReceipt:
     returns: int
     new_returns: int
     customers: int
+    explained: dict[str, int] = field(default_factory=dict)
+    times: tuple[datetime, datetime] | None = None
+    median_order: Decimal | None = None
 
 
 @dataclass(slots=True)
@@ -134,7 +142,16 @@ def import_orders(
         returns=len(returns),
         new_returns=new_returns,
         customers=len({outcome.customer_id for outcome in outcomes}),
+        explained=rejects.explained,
+        times=(orders[0].occurred_at, orders[-1].occurred_at) if orders else None,
+        median_order=_median(orders),
     )
+
+
+def _median(orders: list[Outcome]) -> Decimal | None:
+    if not orders:
+        return None
+    return Decimal(round(median(order.properties["revenue_micros"] for order in orders))) / MICROS
 
 
 def gather(
@@ -152,7 +169,7 @@ def gather(
                     _check_first(row, seen)
                 _put(row_number, line, baskets, mapping)
             except Unusable as reason:
-                rejects.add(row_number, reason.message)
+                rejects.add(row_number, reason.message, reason.detail)
         n += len(batch.rows)
         advance(batch.advance)
     return n, baskets.values()

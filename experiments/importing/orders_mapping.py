@@ -10,6 +10,7 @@ from pathlib import Path
 from decision.programme.model import Programme
 from decision.programme.section import Section
 from experiments.importing.cells import Clock
+from experiments.importing.figures import PLAIN, Figures
 from experiments.importing.mapping import Draft, begin, clock_of, name_of
 from experiments.importing.table import Table
 
@@ -40,7 +41,7 @@ OPTIONAL = ("category", "variant", "discount", "margin", "return_reason", "chann
 class OrdersMapping:
     """A validated mapping. `returns` is None where the file holds none; `excluded` matches no-product codes whole.
 
-    `optional` are the columns of `OPTIONAL` that the file has.
+    `optional` are the columns of `OPTIONAL` that the file has; `cents`: money is in hundredths of the currency.
     """
 
     name: str
@@ -57,6 +58,8 @@ class OrdersMapping:
     adjustment_prefixes: tuple[str, ...]
     keep_duplicates: bool
     optional: Mapping[str, str] = field(default_factory=dict)
+    figures: Figures = PLAIN
+    cents: bool = False
 
 
 def read_orders_mapping(path: Path, file: Path, programme: Programme) -> tuple[OrdersMapping, Table]:
@@ -84,6 +87,8 @@ def read_orders_mapping(path: Path, file: Path, programme: Programme) -> tuple[O
         adjustment_prefixes=head.texts("adjustment_prefixes"),
         keep_duplicates=head.text("duplicate_lines", "keep", one_of=("keep", "reject")) == "keep",
         optional={key: draft.column(columns, key) for key in OPTIONAL if columns.has(key)},
+        figures=draft.figures,
+        cents=head.text("amounts_in", "units", one_of=("units", "cents")) == "cents",
     )
     columns.finish()
     head.finish()
@@ -97,7 +102,7 @@ def _currency(draft: Draft, head: Section, columns: Section, programme: Programm
     if column is not None and head.has("currency"):
         head.wrong("currency", "expected a currency here or a column of currencies, found both")
     given = head.text("currency", programme.currency if column else None)
-    if head.has("currency") and given != programme.currency:
+    if head.has("currency") and given.strip().upper() != programme.currency:
         head.wrong("currency", f"expected the programme's currency {programme.currency}, found {given!r}")
     return column
 

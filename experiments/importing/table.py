@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from decision.errors import InvalidInput
 
 BATCH_ROWS = 10_000
 Row = Sequence[Any]
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +71,41 @@ class CsvTable:
         self._delimiter = delimiter
         self._encoding = encoding
         self.length = path.stat().st_size
+        self._check_mark()
         with path.open(encoding=encoding, newline="") as file:
             self.columns = _checked(path, next(self._lines(file), []))
 
     def _lines(self, file: TextIO) -> Iterator[list[str]]:
         reader = csv.reader(file, delimiter=self._delimiter)
         try:
-            yield from (line for line in reader if line)
+            lines = (line for line in reader if line)
+            first = next(lines, [])
+            # A spreadsheet's own note of the delimiter, before the names of the columns.
+            if first and first != ["sep=", ""]:
+                yield first
+            yield from lines
         except UnicodeDecodeError as error:
             encoding = self._encoding.removesuffix("-sig")
             raise InvalidInput(
                 f"Expected {encoding} text in {self.path}, found other bytes after line {reader.line_num}.",
-                hint='Name the encoding in the mapping, for example [file] encoding = "latin-1".',
+                hint='Name the encoding in the mapping, for example [file] encoding = "cp1252" (Windows) or "latin-1".',
             ) from error
         except csv.Error as error:
             raise InvalidInput(
                 f"Expected CSV in {self.path}, found something else after line {reader.line_num}: {error}.",
                 hint="A quote that is never closed is the usual cause.",
             ) from error
+
+    def _check_mark(self) -> None:
+        """Refuse a file whose first bytes say another encoding: names and texts would be read as something else."""
+        with self.path.open("rb") as raw:
+            begins = raw.read(3)
+        for mark, written in _MARKS.items():
+            if begins.startswith(mark) and written not in self._encoding.lower().replace("_", "-"):
+                raise InvalidInput(
+                    f"Expected {self._encoding.removesuffix('-sig')} text in {self.path}, found the mark of {written}.",
+                    hint=f'Say [file] encoding = "{written}" in the mapping.',
+                )
 
     def batches(self) -> Iterator[Batch]:
         """See `Table.batches`."""

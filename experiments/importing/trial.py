@@ -64,7 +64,7 @@ def import_trial(
     if len(rejects) == n:
         raise NotEnoughData(
             f"Expected rows that can be used in {table.path}, found none of {n:,}.",
-            hint="; ".join(f"{count:,}: {reason}" for reason, count in rejects.counts.items()),
+            hint="; ".join(f"{count:,}: {reason}" for reason, count in rejects.explained.items()),
         )
     arms = ArmCounts(found, mapping.design)
     reasons = [(Reason.RANDOM.value, f"a row of the past trial {mapping.name}, drawn as its design says")]
@@ -90,7 +90,7 @@ def _survey(
                 rows.read(row_number, row)
                 found[rows.arm(row)] += 1
             except Unusable as reason:
-                rejects.add(row_number, reason.message)
+                rejects.add(row_number, reason.message, reason.detail)
         n += len(batch.rows)
         advance(batch.advance)
     return n, found, rejects

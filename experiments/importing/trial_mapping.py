@@ -12,6 +12,7 @@ from decision.programme.model import TRIGGERS, Programme
 from decision.programme.section import Section, unknown
 from decision.records import CONTROL
 from experiments.importing.cells import Clock, Unusable
+from experiments.importing.figures import PLAIN, Figures
 from experiments.importing.mapping import Draft, begin, clock_of, name_of
 from experiments.importing.table import Table
 
@@ -49,6 +50,7 @@ class TrialMapping:
     features: Mapping[str, str]
     outcomes: OutcomeColumns
     estimated: bool = False
+    figures: Figures = PLAIN
 
 
 def read_trial_mapping(path: Path, file: Path, programme: Programme) -> tuple[TrialMapping, Table]:
@@ -78,6 +80,7 @@ def read_trial_mapping(path: Path, file: Path, programme: Programme) -> tuple[Tr
         features=MappingProxyType(_features(draft, programme)),
         outcomes=_outcomes(draft),
         estimated=head.has("propensity") and head.text("propensity", one_of=("design", "estimated")) == "estimated",
+        figures=draft.figures,
     )
     if mapping.estimated and draft.root.has("design"):
         head.wrong("propensity", 'expected no [design] beside "estimated": its odds would be known')

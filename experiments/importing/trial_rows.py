@@ -156,12 +156,13 @@ class TrialRows:
         return self._facts[store]
 
     def _features(self, row: Row) -> dict[str, ContextValue]:
-        return {
-            name: (number if self._programme.features[name].kind == "number" else category)(
-                self._cell(row, column), column
-            )
-            for name, column in self._mapping.features.items()
-        }
+        return {name: self._feature(row, name, column) for name, column in self._mapping.features.items()}
+
+    def _feature(self, row: Row, name: str, column: str) -> ContextValue:
+        cell = self._cell(row, column)
+        if self._programme.features[name].kind == "number":
+            return number(cell, column, self._mapping.figures)
+        return category(cell, column)
 
     def _result(self, row: Row) -> Result:
         programme, columns = self._programme, self._mapping.outcomes
@@ -206,7 +207,7 @@ class TrialRows:
 
     def _amount(self, row: Row, column: str, *, allow_negative: bool = False) -> int:
         """Return an amount in micros. Spend summed in binary has crumbs beyond a micro; they are rounded off."""
-        amount = decimal(self._cell(row, column), column)
+        amount = decimal(self._cell(row, column), column, self._mapping.figures)
         try:
             if abs(amount) <= MICROS * MICROS:
                 amount = amount.quantize(_MICRO, ROUND_HALF_EVEN)

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
+from PIL import Image
 
 from experiments.pages.parts import Page, Picture, Section
+from experiments.whole_file import whole_file
 
 _FOLDER = Path(__file__).parent
+COLOURS = 256
 
 
 def html_of(page: Page, *, made_at: datetime) -> str:
@@ -29,9 +32,8 @@ def html_of(page: Page, *, made_at: datetime) -> str:
 def write_page(path: Path, html: str) -> None:
     """Write a page, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(html, encoding="utf-8")
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        unfinished.write_text(html, encoding="utf-8")
 
 
 def _together(value: Any) -> Any:
@@ -54,8 +56,10 @@ def _narrow(figure: Any) -> str:
 
 
 def _inline(figure: Any) -> str:
-    picture = io.BytesIO()
+    drawn, small = io.BytesIO(), io.BytesIO()
     # The section has the title already.
     figure.suptitle("")
-    figure.savefig(picture, format="png")
-    return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
+    figure.savefig(drawn, format="png")
+    # A plot has few colours: a palette takes a third of the room, and a page holds every plot wide and narrow.
+    Image.open(drawn).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(small.getvalue()).decode()

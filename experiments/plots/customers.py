@@ -11,10 +11,10 @@ import numpy as np
 from decision.records import FloatArray, IntArray
 from experiments.behaviour import grid, rfm
 from experiments.behaviour.second import SHARE, SecondPurchase
+from experiments.behaviour.shares import wilson
 from experiments.plots.style import DIM, INK, LOSS, MARK, NOTE, PALETTE, heading, own_style, panels
 
 GROUPS = 10
-Z = 1.959964
 
 
 @own_style
@@ -26,7 +26,7 @@ def customer_calibrations(found: Mapping[str, tuple[FloatArray, FloatArray]], *,
             if not len(group):
                 continue
             x, n, share = 100 * predicted[group].mean(), len(group), came[group].mean()
-            low, high = _wilson(float(share), n)
+            low, high = wilson(float(share), float(n))
             ax.plot([x, x], [100 * low, 100 * high], color=colour, lw=1.6)
             ax.plot(x, 100 * share, "o", color=colour, ms=5)
         ax.plot([0, 100], [0, 100], color=DIM, ls="--", lw=1)
@@ -46,12 +46,6 @@ def customer_calibrations(found: Mapping[str, tuple[FloatArray, FloatArray]], *,
         f"Each dot is a tenth of the customers; bars: 95 %. Dashed: predicted = observed.\n{below}".strip(),
     )
     return figure
-
-
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    centre = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z / (1 + Z * Z / n) * np.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-    return centre - half, centre + half
 
 
 @own_style

@@ -33,13 +33,20 @@ class Settings:
     """What is chosen on earlier baskets.
 
     `mix` is the share of baskets against customers in nearness; `trend` the power of late demand; `decay` what a basket
-    weighs against the one after it; `again` what having bought a product weighs against being near to it.
+    weighs against the one after it; `again` what having bought a product weighs against being near to it. `near` 0
+    leaves nearness out: what she bought before, by `again`, then best sellers (ever with `trend` 0, of late with 1).
     """
 
     mix: float = 0.6
     trend: float = 0.5
     decay: float = 0.8
     again: float = 0.5
+    near: float = 1.0
+
+    @property
+    def simple(self) -> bool:
+        """Return whether these are a rule that anybody could use."""
+        return self.near == 0.0
 
     def as_dict(self) -> dict[str, float]:
         """Return the settings by name."""
@@ -48,21 +55,29 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Nearness:
-    """What all settings share: nearness by baskets and by customers, [N, N] sparse rows that sum to 1; demand [N]."""
+    """What all settings share: nearness by baskets and by customers, [N, N] sparse rows that sum to 1.
+
+    `demand` of late and `sold` ever, [N], are shares of the highest.
+    """
 
     by_basket: Any
     by_customer: Any
     demand: FloatArray
+    sold: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`together` is [N, N] sparse, a row for the neighbours of a product; `again` and `durable` [N] are as served."""
+    """`together` is [N, N] sparse, a row for the neighbours of a product; `again` and `durable` [N] are as served.
+
+    `selling` [N] orders best sellers.
+    """
 
     settings: Settings
     together: Any
     again: FloatArray
     durable: BoolArray
+    selling: FloatArray
 
 
 def matrix(rows: IntArray, columns: IntArray, shape: tuple[int, int], weight: FloatArray | None = None) -> Any:
@@ -80,8 +95,10 @@ def nearness(purchases: Purchases) -> Nearness:
     customers = matrix(*distinct(customer, purchases.product, n), (len(who), n))
     at = purchases.at[purchases.basket]
     recent = at > at.max() - RECENT_DAYS * DAY_US
-    sold = np.bincount(purchases.product[recent], minlength=n) + 1.0
-    return Nearness(_bm25(baskets, OF_BASKETS), _bm25(customers, OF_CUSTOMERS), sold / sold.max())
+    late = np.bincount(purchases.product[recent], minlength=n) + 1.0
+    ever = np.bincount(purchases.product, minlength=n) + 1.0
+    near = _bm25(baskets, OF_BASKETS), _bm25(customers, OF_CUSTOMERS)
+    return Nearness(*near, late / late.max(), ever / ever.max())
 
 
 def _bm25(of: Any, length: float) -> Any:
@@ -116,7 +133,7 @@ def _shares(near: Any) -> Any:
 
 def model(found: Nearness, durable: BoolArray, settings: Settings) -> Model:
     """Return the model that settings make of what is near; it keeps as many neighbours as are served."""
-    mixed = settings.mix * found.by_basket + (1.0 - settings.mix) * found.by_customer
+    mixed = settings.near * settings.mix * found.by_basket + settings.near * (1.0 - settings.mix) * found.by_customer
     together = (mixed @ sparse.diags(found.demand**settings.trend)).tocsr()
     places, weights = nearest(together, NEAREST)
     return Model(
@@ -124,6 +141,7 @@ def model(found: Nearness, durable: BoolArray, settings: Settings) -> Model:
         together=of_lists(places, weights),
         again=np.where(durable, 0.0, settings.again * found.demand ** (settings.trend / 2.0)),
         durable=durable,
+        selling=found.demand**settings.trend * found.sold ** (1.0 - settings.trend),
     )
 
 

@@ -80,9 +80,9 @@ def simple_rules(known: Purchases) -> Mapping[str, Scores]:
     }
 
 
-def by_model(model: Model, popularity: FloatArray) -> Scores:
+def by_model(model: Model) -> Scores:
     """Return the scores of a model as they are served: durable goods that she owns are out, best sellers fill up."""
-    fill = 1e-9 * popularity / (popularity.max() + 1.0)
+    fill = 1e-9 * model.selling
 
     def scores(of: Asked) -> FloatArray:
         aged = of.aged(model.settings.decay)

@@ -50,7 +50,8 @@ def chosen(purchases: Purchases, *, seed: int, progress: Progress[Settings]) -> 
         settings = choose(purchases, last_baskets(purchases), seed=seed, progress=progress)
     except NotEnoughData as few:
         return Choice(Settings(), f"the usual ones: {few.message.rstrip('.')}")
-    return Choice(settings, "best on the last baskets of customers, none of which was learned from")
+    on = "on the last baskets of customers, none of which was learned from"
+    return Choice(settings, f"not clearly beaten {on}" if settings.simple else f"best {on}")
 
 
 def kinds(purchases: Purchases, catalogue: Mapping[str, Facts]) -> Kinds:
@@ -92,7 +93,6 @@ def arrays(purchases: Purchases, kinds: Kinds, settings: Settings) -> dict[str, 
     near = nearness(purchases)
     fitted = model(near, kinds.durable, settings)
     instead, instead_weight = stand_ins(near.by_basket, kinds.category, _words(kinds.names))
-    sold = np.bincount(purchases.product, minlength=len(purchases.products))
     return {
         **names_as_arrays(purchases.products),
         **arrays_of(fitted),
@@ -103,7 +103,7 @@ def arrays(purchases: Purchases, kinds: Kinds, settings: Settings) -> dict[str, 
         "variants": purchases.variants,
         "durable_category": kinds.durable_category,
         "return_rate": return_rates(purchases, prior=PRIOR),
-        "popular": np.lexsort((-sold, -near.demand))[:BEST_SELLERS],
+        "popular": np.argsort(-fitted.selling, kind="stable")[:BEST_SELLERS],
     }
 
 

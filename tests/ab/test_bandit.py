@@ -15,8 +15,10 @@ from experiments.ab.bandit_contrasts import (
     contextual_contrast,
     ipw_scores,
 )
+from experiments.ab.bandit_evidence import FEWEST_REWARDED, enough_rewarded, rewarded_decisions
 from experiments.ab.bandit_weights import Weighing, evaluation_weights
 from experiments.ab.effect import Confidence, Spread
+from experiments.ab.soundness import Finding
 
 
 def thompson(replicates: int, rounds: int, gap: float, seed: int) -> list[BanditLog]:
@@ -114,6 +116,40 @@ def test_repeated_customers_are_one() -> None:
     twice = BanditLog(np.repeat(log.action, 2), np.repeat(log.reward, 2), np.repeat(log.propensity, 2, axis=0))
     alone = contextual_contrast(twice, (1, 0), cluster=np.arange(800)).standard_error
     assert contextual_contrast(twice, (1, 0), cluster=np.repeat(np.arange(400), 2)).standard_error > 1.3 * alone
+
+
+def test_rewarded_decisions_by_hand() -> None:
+    """Rewards 6, 3 and 3 of action 0 at one propensity count as 12^2 / 54; of one customer, 3 and 3 are one 6."""
+    action = np.array([0] * 7 + [1] * 7)
+    reward = np.array([6.0, 3.0, 3.0, 0.0, 0.0, 0.0, 0.0] + [-1.0] * 7)
+    log = BanditLog(action, reward, np.full((14, 2), 0.5))
+    assert rewarded_decisions(log, (0, 1), cluster=np.arange(14)) == (pytest.approx(144 / 54), 0.0)
+    together = np.array([0, 1, 1, *range(3, 14)])
+    assert rewarded_decisions(log, (0, 1), cluster=together) == (pytest.approx(2.0), 0.0)
+    check = enough_rewarded(log, (0, 1), ("tea", "control"), cluster=together)
+    assert (check.name, check.finding) == ("rewarded decisions", Finding.UNSOUND)
+    assert check.sentence.startswith("Too early: 25 rewarded decisions are needed as weighed, found 2 of tea and 0 of")
+
+
+def rare_rewards(rng: np.random.Generator, decisions: int, floor: float) -> BanditLog:
+    """One of ten decisions brings something, and action 0 is drawn with the probability `floor`."""
+    action = (rng.random(decisions) > floor).astype(np.int64)
+    reward = (rng.random(decisions) < 0.1) * rng.lognormal(-0.32, 0.8, decisions) * 10
+    return BanditLog(action, reward, np.tile([floor, 1 - floor], (decisions, 1)))
+
+
+@pytest.mark.parametrize(("decisions", "floor", "enough"), [(600, 0.05, False), (3_000, 0.4, True)])
+def test_intervals_that_are_shown_hold_and_those_that_would_not_are_too_early(
+    decisions: int, floor: float, enough: bool
+) -> None:
+    rng, covered, sound = np.random.default_rng(3), [], []
+    for _ in range(250):
+        log, everybody = rare_rewards(rng, decisions, floor), np.arange(decisions)
+        found = contextual_contrast(log, (1, 0), cluster=everybody)
+        covered.append(found.low <= 0 <= found.high)
+        sound.append(min(rewarded_decisions(log, (1, 0), cluster=everybody)) >= FEWEST_REWARDED)
+    assert np.mean(sound) == enough
+    assert np.mean(covered) > 0.92 if enough else np.mean(covered) < 0.9
 
 
 def test_logs_that_cannot_be_are_refused() -> None:

@@ -15,6 +15,7 @@ from decision.ledger.sqlite import SqliteLedger
 from decision.money import MICROS
 from decision.records import Group
 from decision.serving import Serving
+from experiments.ab import bandit_evidence
 from experiments.ab.analyse import analyse
 from experiments.ab.analysis import Outcome
 from experiments.ab.asked import analysed_case
@@ -87,7 +88,16 @@ def test_customers_whose_window_is_not_over_are_not_measured_yet(days: Days) -> 
     )
 
 
-def test_actions_are_compared_by_their_propensities(days: Days) -> None:
+def test_actions_with_few_rewarded_decisions_are_told_to_be_too_early(days: Days) -> None:
+    found = action_effects(days.ledger.rewarded(), Plan(PlanKind.ALWAYS_VALID, 1_000))
+    assert found
+    assert all(one.effect is None and one.adjusted_p_value is None for one in found)
+    assert all("25 rewarded decisions are needed" in one.reason or "could be drawn" in one.reason for one in found)
+
+
+def test_actions_are_compared_by_their_propensities(days: Days, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Estimates have to be right, however few decisions there are in a test that must be short.
+    monkeypatch.setattr(bandit_evidence, "FEWEST_REWARDED", 0.0)
     found = action_effects(days.ledger.rewarded(), Plan(PlanKind.ALWAYS_VALID, 1_000))
     assert {one.action for one in found} <= {action.action_id for action in days.programme.actions}
     drawn = [one for one in days.ledger.rewarded() if one.decision.group is Group.RANDOM]

@@ -132,6 +132,12 @@ def test_json_is_the_same_on_every_surface(told: Told) -> None:
     assert json.loads(Path(kept).read_text()) == told.said
 
 
+def test_what_is_published_names_the_file_of_units_and_no_folder_of_the_analyst(told: Told) -> None:
+    assert told.analysis.case.file is not None
+    assert told.said["case"]["file"] == told.analysis.case.file.name
+    assert str(told.home.root).encode() not in told.home.results.whole("spring")
+
+
 def test_the_docs_name_all_that_json_has(told: Told) -> None:
     page_of_docs = (Path(__file__).parents[2] / "docs" / "ab.md").read_text()
     table = page_of_docs.partition("## For machines")[2].partition("\n## ")[0]

@@ -66,7 +66,10 @@ def test_lines_come_with_all_that_the_mapping_names(files: tuple[Path, Path], tm
 
 def test_a_bad_row_is_a_reject_with_its_reason_and_the_rest_goes_on(files: tuple[Path, Path], tmp_path: Path) -> None:
     history = history_of_file(*files, programme(), now=NOW, rejects_path=tmp_path / "rejects.csv")
-    assert history.left_out == {"not a number in 'n'": 1, "not 0 or 1 in 'member'": 1}
+    assert history.left_out == {
+        "not a number in 'n' (row 5: expected a number such as 1234.50, found 'none')": 1,
+        "not 0 or 1 in 'member' (row 6: expected 0 or 1, true or false, yes or no, found 'perhaps')": 1,
+    }
     assert (tmp_path / "rejects.csv").read_text().count("\n") == 3
 
 

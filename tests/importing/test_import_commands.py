@@ -54,6 +54,7 @@ def test_orders_are_imported_with_a_table_that_adds_up(shop, encore, orders_mapp
         "orders: 1, of them 1 new",
         "returns: 1, of them 1 new",
         "customers: 1",
+        "orders from 2026-03-01 to 2026-03-01, half of them of 6.20 EUR or more",
     ]
 
 

@@ -16,6 +16,7 @@ from decision.programme.model import Programme
 from decision.programme.read import parse_programme
 from decision.records import CONTROL, Group
 from decision.wiring import Home
+from experiments.ab import bandit_evidence
 from experiments.ab.asked import analysed_programme
 from experiments.ab.effect import Effect
 from experiments.ab.plans import Plan, PlanKind, level_now
@@ -37,7 +38,18 @@ GAIN = World(1, customers=1_600, days=70, offer=0.65)
 @pytest.fixture(scope="module")
 def gaining(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Findings]:
     home, ledger, programme = home_of(GAIN, tmp_path_factory.mktemp("gain"))
-    return home, findings(ledger, programme, now=GAIN.now)
+    with pytest.MonkeyPatch.context() as patch:
+        # Figures have to be right with however few decisions a short test can have.
+        patch.setattr(bandit_evidence, "FEWEST_REWARDED", 0.0)
+        return home, findings(ledger, programme, now=GAIN.now)
+
+
+def test_with_few_rewarded_decisions_an_action_is_told_to_be_too_early(gaining: tuple[Home, Findings]) -> None:
+    home, found = gaining
+    (one,) = findings(home.ledger(), found.programme, now=GAIN.now).actions
+    assert one.effect is None
+    assert one.reason.startswith("Too early: 25 rewarded decisions are needed as weighed, found ")
+    assert one.reason.endswith(" of control.")
 
 
 def test_a_known_gain_is_covered_and_told_in_a_sentence(gaining: tuple[Home, Findings]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from experiments.history.tables import ORDER_LINES
@@ -36,4 +37,16 @@ def shop(customers: int = 60, orders: int = 4) -> list[Order]:
         for o in range(orders):
             pair = (c + o) % 4
             found.append((f"c{c}", f"o{c}-{o}", 30.0 * o + c / 10, f"{taste}{pair} {taste}{pair}-with every"))
+    return found
+
+
+def flat_shop(customers: int, *, seed: int, products: int = 60) -> list[Order]:
+    """Return a shop without structure: every basket is drawn from one list of best sellers, whoever she is."""
+    rng = np.random.default_rng(seed)
+    sells = 1.0 / np.arange(1, products + 1) ** 0.8
+    found: list[Order] = []
+    for c in range(customers):
+        for o in range(1 + rng.poisson(3)):
+            drawn = rng.choice(products, size=1 + rng.poisson(2), replace=False, p=sells / sells.sum())
+            found.append((f"c{c}", f"o{c}-{o}", rng.uniform(0, 360), " ".join(f"p{i:02}" for i in drawn)))
     return found

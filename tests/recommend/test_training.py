@@ -73,6 +73,20 @@ def test_the_server_recommends_what_was_measured(purchases: Purchases, tmp_path:
         assert [one.product for one in found.products] == [purchases.products[p] for p in best]
 
 
+@pytest.mark.parametrize("trend", [0.0, 1.0])
+def test_best_sellers_are_served_as_such_where_nearness_was_left_out(trend: float, tmp_path: Path) -> None:
+    """`old` sold most ever, `late` in the last weeks; nothing claims to go with what she bought."""
+    orders = [(f"c{n}", f"o{n}", 0.0, "old tea") for n in range(40)] + [
+        (f"d{n}", f"p{n}", 200.0, "late") for n in range(30)
+    ]
+    rule = Choice(Settings(trend=trend, again=0.0, near=0.0), "")
+    shelf = train(purchases_of(lines(orders)), {}, rule, NeighbourStore(tmp_path), run_id="r", now=NOW)
+    found = recommend(Wish(Purpose.WIN_BACK, 2), History((("tea",),)), shelf, HeldBack())
+    first = "late" if trend else "old"
+    assert found.products[0].product == first
+    assert {one.code for one in found.products} == {"popular"}
+
+
 def _age(purchases: Purchases) -> IntArray:
     ends = np.cumsum(np.bincount(purchases.customer))
     return np.asarray(ends[purchases.customer] - 1 - np.arange(len(purchases.customer)))
