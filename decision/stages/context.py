@@ -25,6 +25,8 @@ from decision.stages.guardrails import Reach
 SECONDS_A_DAY = 86_400.0
 # Where a caller sends 1e300, sums of squares must stay finite.
 FARTHEST = 1e6
+# A union made anew at each look takes longer than looking.
+_NUMBERS = (int, float)
 
 
 def build(
@@ -69,11 +71,14 @@ def check_features(features: Mapping[str, object], known: Mapping[str, Feature])
     """
     checked: dict[str, ContextValue] = {}
     for name, value in features.items():
-        pointer = f"$.features.{name}"
-        if name not in known:
+        feature = known.get(name)
+        if feature is None:
             hint = "Declare it in programme.toml under [features]."
-            raise unknown_name("feature", name, tuple(known), pointer=pointer, hint=hint)
-        checked[name] = _typed(value, known[name].kind, pointer)
+            raise unknown_name("feature", name, tuple(known), pointer=f"$.features.{name}", hint=hint)
+        if value.__class__ is float and feature.kind == "number" and math.isfinite(value):
+            checked[name] = value
+        else:
+            checked[name] = _typed(value, feature.kind, f"$.features.{name}")
     return checked
 
 
@@ -84,7 +89,7 @@ def _typed(value: object, kind: str, pointer: str) -> ContextValue:
         if isinstance(value, str) and len(value) <= 200:
             return value
         raise InvalidInput(f"Expected a text of at most 200 characters at {pointer}, found {value!r}.", pointer=pointer)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS) or not math.isfinite(value):
         raise InvalidInput(f"Expected a finite number at {pointer}, found {value!r}.", pointer=pointer)
     return float(value)
 
@@ -158,14 +163,16 @@ class Encoder:
         )
 
     @cached_property
-    def _others(self) -> tuple[tuple[int, Column, Mapping[str, float] | None], ...]:
-        """Return where numbers and rates begin, and the rates of those that are rates."""
-        placed = zip(self.columns, self._starts, strict=True)
-        return tuple(
-            (start + len(c.levels), c, c.rates if isinstance(c.rates, dict) else None)
-            for c, start in placed
-            if isinstance(c.rates, dict) or not c.levels
-        )
+    def _numbers(self) -> tuple[tuple[int, Column], ...]:
+        """Return where each number goes."""
+        placed = zip(self._starts, self.columns, strict=True)
+        return tuple((start, c) for start, c in placed if not c.levels and not isinstance(c.rates, dict))
+
+    @cached_property
+    def _rates(self) -> tuple[tuple[int, Column, Mapping[str, float]], ...]:
+        """Return where the rate of a level goes, and the rates."""
+        placed = zip(self._starts, self.columns, strict=True)
+        return tuple((start + len(c.levels), c, c.rates) for start, c in placed if isinstance(c.rates, dict))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -180,12 +187,16 @@ class Encoder:
             place = levels.get(context.get(name))
             if place is not None:
                 numbers[place] = 1.0
-        for place, column, rates in self._others:
+        for place, column in self._numbers:
             value = context.get(column.name)
-            if rates is None and isinstance(value, int | float):
+            if isinstance(value, _NUMBERS):
                 number = (math.log1p(max(value, 0.0)) if column.log else value) - column.centre
                 numbers[place] = min(max(number / column.scale, column.least), column.most)
-            elif rates is not None and isinstance(value, str):
+            elif column.missing:
+                numbers[place + 1] = 1.0
+        for place, column, rates in self._rates:
+            value = context.get(column.name)
+            if isinstance(value, str):
                 numbers[place] = rates.get(value, 0.0)
             elif column.missing:
                 numbers[place + 1] = 1.0

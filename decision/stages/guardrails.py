@@ -197,7 +197,7 @@ class _Checks:
         most = _most_of_a_redemption(programme, purse.basket_micros)
         closed = {}
         for name, offer in programme.offers.items():
-            candidate = _candidate("offer", name, request.offers)
+            candidate = None if request.offers is None else _candidate("offer", name, request.offers)
             placement = _placement(offer, request, today)
             margin = _margin(programme, purse, name) if purse.redemptions[name] > most else None
             if candidate or placement or margin:
@@ -208,7 +208,7 @@ class _Checks:
         request, may_reach = self._situation.request, self._situation.reach.channels
         closed = {}
         for name, channel in self._programme.channels.items():
-            candidate = _candidate("channel", name, request.channels)
+            candidate = None if request.channels is None else _candidate("channel", name, request.channels)
             reach = _quiet(channel, clock) if may_reach[name] else (Reason.NO_CONSENT, f"no consent for {name}")
             if candidate or reach:
                 closed[name] = _OfChannel(candidate, reach)
@@ -259,8 +259,8 @@ class _Checks:
         return inf if amount is None else amount - used.amount_micros
 
 
-def _candidate(what: str, name: str, named: Container[str] | None) -> _Found:
-    if named is None or name in named:
+def _candidate(what: str, name: str, named: Container[str]) -> _Found:
+    if name in named:
         return None
     return Reason.NOT_A_CANDIDATE, f"the caller did not name {what} {name}"
 
