@@ -63,6 +63,8 @@ class Habit:
 
 def _times(state: State, season: Season, ahead: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return seasonal time from first purchase to last and to now, [N], and from now on by day, [ahead + 1]."""
+    if season == Season():
+        return state.tenure - state.silence, state.tenure, np.arange(ahead + 1.0)
     oldest = int(state.tenure.max())
     clock = season.clock(state.as_of - oldest, state.as_of + ahead)
     now = clock[oldest]
