@@ -10,11 +10,10 @@ import numpy as np
 from decision.policies.posterior import sigmoid
 from decision.records import FloatArray, IntArray
 from experiments.behaviour.columns import facts
-from experiments.behaviour.habit import fit_habit
+from experiments.behaviour.habit import fit_regular_habit
 from experiments.behaviour.hazard import fit_linear, fit_rhythm, weekly_to
 from experiments.behaviour.journal import Journal
 from experiments.behaviour.panel import affordable, panel_of
-from experiments.behaviour.season import Season
 from experiments.behaviour.state import State, spent_after, state_at
 
 REPLICATES = 12
@@ -71,12 +70,12 @@ def spread_of(journal: Journal, cut: int, *, seed: int, advance: Callable[[int],
     """
     journal = affordable(journal.before(cut), cut, seed=seed)
     state = state_at(journal, cut)
-    habit = fit_habit(state, Season())
+    habit = fit_regular_habit(journal, state)
     panel = panel_of(journal, cut, habit)
     rng = np.random.default_rng(seed)
     places = np.unique(panel.customer)
     later = state.aged(42.0)
-    x = facts(later, habit.rate(later))
+    x = facts(later, habit)
     found = []
     for _ in range(REPLICATES):
         weights = np.zeros(len(journal.names))

@@ -15,7 +15,7 @@ import numpy as np
 
 from decision.policies.posterior import sigmoid
 from decision.records import FloatArray, IntArray
-from experiments.behaviour.columns import ALL, DIRECTIONS, MONOTONE, RHYTHM, Hinges, fit_hinges
+from experiments.behaviour.columns import ALL, DIRECTIONS, GROWN, MONOTONE, RHYTHM, Hinges, fit_hinges
 from experiments.behaviour.forest import Forest, forest_of
 from experiments.behaviour.panel import Panel
 from experiments.behaviour.season import WAVES, Season, known_waves, waves
@@ -99,7 +99,7 @@ class TreeSettings:
     directions: tuple[int, ...] = ()
 
 
-FREE = TreeSettings(ALL, 0.09)
+FREE = TreeSettings(GROWN, 0.09)
 DIRECTED = TreeSettings(MONOTONE, 0.06, DIRECTIONS)
 ROUNDS = 150
 

@@ -53,7 +53,7 @@ def panel_of(journal: Journal, cut: int, habit: Habit) -> Panel:
         if start in closed:
             continue
         state = state_at(journal, start)
-        x.append(facts(state, habit.rate(state)))
+        x.append(facts(state, habit))
         bought.append((first_purchase_after(journal, state) < WEEK).astype(float))
         day.append(np.full(len(state.customer), start))
         customer.append(state.customer)

@@ -17,7 +17,7 @@ import numpy as np
 from decision.policies.posterior import sigmoid
 from decision.records import FloatArray, IntArray
 from experiments.behaviour.columns import facts
-from experiments.behaviour.habit import Habit, fit_habit
+from experiments.behaviour.habit import Habit, fit_habit, fit_regular_habit
 from experiments.behaviour.hazard import (
     DIRECTED,
     FREE,
@@ -36,7 +36,7 @@ from experiments.behaviour.state import State, state_at
 
 # The hazard is that of the middle week of each span; chances between the ends are interpolated.
 ENDS = (7.0, 14.0, 30.0, 60.0, 90.0, 135.0, 180.0, 270.0, 365.0)
-# Where only trees are left, customers come by the calendar, and the hazard turns from week to week.
+# Where the habit fails, customers come by the calendar, and the hazard turns from week to week.
 WEEKLY = (*(7.0 * week for week in range(1, 13)), 90.0, 112.0, 135.0, 180.0, 225.0, 270.0, 315.0, 365.0)
 HABIT, LINEAR, RHYTHMIC, TREES, DIRECTED_TREES = MEMBERS = (
     "habit (BG/NBD)",
@@ -57,7 +57,7 @@ NEARLY_SURE = 0.99
 class Repurchase:
     """The members, and up to which day they are asked: as far as the history reaches.
 
-    `habit` is BG/NBD in seasonal time; `rates` the one in calendar time, whose rates are facts of the hazards. `kept`
+    `habit` is BG/NBD in seasonal time; `rates` the one in calendar time, which tells facts of the hazards. `kept`
     are the members that are averaged.
     """
 
@@ -73,9 +73,7 @@ class Repurchase:
     @property
     def ends(self) -> FloatArray:
         """Return the days at which chances are computed, [E]."""
-        within = [
-            end for end in (ENDS if {HABIT, LINEAR, RHYTHMIC} & {*self.kept} else WEEKLY) if end < self.horizon_days
-        ]
+        within = [end for end in (ENDS if HABIT in self.kept else WEEKLY) if end < self.horizon_days]
         return np.array([*within, float(self.horizon_days)])
 
     @property
@@ -105,7 +103,7 @@ class Repurchase:
             # Weeks are judged by what was known when they began, as in training.
             middle = 0.5 * (begun + end - WEEK)
             later = state.aged(middle)
-            x = facts(later, self.rates.rate(later))
+            x = facts(later, self.rates)
             for name, hazard in hazards.items():
                 so_far[name] = so_far[name] + weekly_to(hazard.log_odds(x, state.as_of + middle), end - begun)
                 summed[name][:, e] = so_far[name]
@@ -167,12 +165,12 @@ def fit_repurchase(journal: Journal, cut: int, *, seed: int) -> Repurchase:
     """Return the model learned from what lies before the day `cut`."""
     journal = affordable(journal.before(cut), cut, seed=seed)
     state = state_at(journal, cut)
-    rates = fit_habit(state, Season())
+    rates = fit_regular_habit(journal, state)
     panel = panel_of(journal, cut, rates)
     linear = fit_linear(panel)
     return Repurchase(
         rates=rates,
-        habit=fit_habit(state, linear.season),
+        habit=fit_habit(state, linear.season, rates.regularity),
         linear=linear,
         rhythm=fit_rhythm(panel),
         trees=fit_trees(panel, linear, FREE, seed=seed),

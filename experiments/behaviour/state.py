@@ -121,3 +121,10 @@ def spent_after(journal: Journal, state: State, days: int) -> FloatArray:
     rows = (journal.day >= state.as_of) & (journal.day < state.as_of + days)
     spent = np.bincount(journal.customer[rows], journal.amount[rows], minlength=len(journal.names))
     return np.asarray(spent[state.customer])
+
+
+def gaps_before(journal: Journal, day: int) -> FloatArray:
+    """Return days between successive purchases of all customers, in no order, [n], as known when `day` began."""
+    rows = journal.bought & (journal.day < day)
+    who, when = journal.customer[rows], journal.day[rows]
+    return np.asarray(np.diff(when)[who[1:] == who[:-1]], float)

@@ -101,13 +101,13 @@ def middle_of(model: Repurchase, state: State) -> FloatArray:
     """Return the facts of the middle customer, of some of them, [all]."""
     n = len(state.customer)
     some = state.where(np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.int64)))
-    return np.asarray(np.median(facts(some, model.rates.rate(some)), axis=0))
+    return np.asarray(np.median(facts(some, model.rates), axis=0))
 
 
 def effects(model: Repurchase, state: State, middle: FloatArray) -> FloatArray:
     """Return what each of `REASONS` adds to the log-odds against a customer of `middle` facts, [N, len(REASONS)]."""
     hinges, weights = model.linear.hinges, model.linear.weights
-    moved = hinges.columns(facts(state, model.rates.rate(state))) - hinges.columns(middle[None, :])
+    moved = hinges.columns(facts(state, model.rates)) - hinges.columns(middle[None, :])
     n_facts, n_knots = len(hinges.of), hinges.knots.shape[1]
     # Columns are the facts, then each fact's hinges.
     fact = np.concatenate([np.arange(n_facts), np.repeat(np.arange(n_facts), n_knots)])
