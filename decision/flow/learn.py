@@ -114,7 +114,7 @@ def _with_open(
     seen = [
         (decision, reward is not None and reward.repurchased)
         for decision, reward in chain(rows, ledger.unfinished(start=start))
-        if student.takes(decision) and uniform("open", decision.decision_id) < kept
+        if student.takes(decision) and (kept == 1.0 or uniform("open", decision.decision_id) < kept)
     ]
     ages = np.array([(now - decision.decided_at).total_seconds() for decision, _ in seen])
     share = delay.seen(ages, window)
