@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from decision.flow.sweep import sweep
 from decision.ledger.sqlite import SqliteLedger
@@ -90,7 +91,7 @@ def _decisions(world: World, programme: Programme, rng: np.random.Generator) -> 
             store="hamburg" if rng.random() < 0.5 else "online",
         )
         drawn = group is Group.POLICY
-        yield replace(
+        yield structs.replace(
             blank,
             coupon=None if action == CONTROL else f"coupon-{k}",
             allowed=(CONTROL, OFFER) if drawn else (action,),
