@@ -65,6 +65,10 @@ class Cost:
     on_redemption_micros: int = 0
     share_of_basket: float = 0.0
 
+    def of_redemption(self, basket_micros: int) -> int:
+        """Return what a redemption on a basket costs in micros: the flat part plus the share."""
+        return self.on_redemption_micros + round(self.share_of_basket * basket_micros)
+
 
 @dataclass(frozen=True, slots=True)
 class Channel:
@@ -405,14 +409,7 @@ class Programme:
 
     def redemption_cost_micros(self, action: Action, basket_micros: int) -> int:
         """Return what a redemption costs on a basket of `basket_micros`: the flat part plus the share."""
-        cost = self.cost_of(action)
-        return cost.on_redemption_micros + round(cost.share_of_basket * basket_micros)
-
-    @cached_property
-    def redemption_terms(self) -> tuple[tuple[str, int, float], ...]:
-        """Return what a redemption costs by offer: the flat part in micros, and the share of the basket."""
-        costs = {name: offer.cost for name, offer in self.offers.items()}
-        return tuple((name, cost.on_redemption_micros, cost.share_of_basket) for name, cost in costs.items())
+        return self.cost_of(action).of_redemption(basket_micros)
 
     def budget_key(self, budget: Budget, at: datetime) -> str:
         """Return the ledger key of a budget in the period that holds `at`, in the shop's time zone."""

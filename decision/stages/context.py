@@ -75,17 +75,15 @@ def check_features(features: Mapping[str, object], known: Mapping[str, Feature])
         if feature is None:
             hint = "Declare it in programme.toml under [features]."
             raise unknown_name("feature", name, tuple(known), pointer=f"$.features.{name}", hint=hint)
-        if value.__class__ is float and feature.kind == "number" and math.isfinite(value):
-            checked[name] = value
-        else:
-            checked[name] = _typed(value, feature.kind, f"$.features.{name}")
+        checked[name] = _typed(value, feature)
     return checked
 
 
-def _typed(value: object, kind: str, pointer: str) -> ContextValue:
+def _typed(value: object, feature: Feature) -> ContextValue:
     if value is None:
         return None
-    if kind == "category":
+    pointer = f"$.features.{feature.name}"
+    if feature.kind == "category":
         if isinstance(value, str) and len(value) <= 200:
             return value
         raise InvalidInput(f"Expected a text of at most 200 characters at {pointer}, found {value!r}.", pointer=pointer)

@@ -90,7 +90,7 @@ class Purse:
         self.basket_micros = basket_micros
         self.budgets = programme.budgets_in(store, now)
         # What a redemption takes in micros, by offer.
-        self.redemptions = {n: flat + round(share * basket_micros) for n, flat, share in programme.redemption_terms}
+        self.redemptions = {name: offer.cost.of_redemption(basket_micros) for name, offer in programme.offers.items()}
         self._programme = programme
 
     def dearest(self, ids: tuple[str, ...]) -> tuple[Reservation, ...]:

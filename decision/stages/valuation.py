@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from decision.programme.model import Goal, Programme
-from decision.records import Action, Components, FloatArray
+from decision.records import Action, Components, FloatArray, Menu
 
 
 class Worth(Struct, frozen=True):
@@ -34,8 +34,7 @@ class Worth(Struct, frozen=True):
 
 def worth(programme: Programme, goal: Goal, actions: Sequence[Action], components: Components) -> Worth:
     """Return what visits and repurchases under each action are worth, net of its cost, for arrays of shape [K]."""
-    ids = tuple([action.action_id for action in actions])
-    return before_cost(programme, goal, components).less(expected_cost(programme, ids, components))
+    return before_cost(programme, goal, components).less(expected_cost(programme, Menu.of(actions).ids, components))
 
 
 def before_cost(programme: Programme, goal: Goal, components: Components) -> Worth:

@@ -6,16 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from decision.policies.posterior import sigmoid
+from decision.policies.posterior import logit, sigmoid
 from decision.records import FloatArray
 from experiments.behaviour import enough
 from experiments.behaviour.journal import Journal
-from experiments.behaviour.repurchase import MEMBERS, SEASON, SUREST, Repurchase, fit_repurchase
+from experiments.behaviour.metrics import log_losses
+from experiments.behaviour.repurchase import MEMBERS, SEASON, Repurchase, fit_repurchase
+from experiments.behaviour.shares import Z
 from experiments.behaviour.state import State, first_purchase_after, state_at
 
 # A member is left out when its log loss is higher than the best one's by a twentieth, and clearly so.
 WORSE = 0.05
-Z = 1.959964
 NEWTON_STEPS = 30
 
 
@@ -44,7 +45,8 @@ def chosen(past: Repurchase | None, journal: Journal, day: int) -> tuple[str, ..
     came = (first_purchase_after(journal, state) < SEASON).astype(float)
     if not 0.0 < came.mean() < 1.0:
         return MEMBERS
-    losses = {name: _loss(_at_level(chance, came), came) for name, chance in _within_season(past, state).items()}
+    alone = _within_season(past, state).items()
+    losses = {name: log_losses(came, _at_level(chance, came)) for name, chance in alone}
     best = min(losses.values(), key=lambda loss: float(loss.mean()))
     return tuple(name for name, loss in losses.items() if not _fails(loss - best, float(best.mean())))
 
@@ -57,17 +59,11 @@ def _within_season(past: Repurchase, state: State) -> dict[str, FloatArray]:
 
 def _at_level(chance: FloatArray, came: FloatArray) -> FloatArray:
     """Return chances whose log-odds are shifted so that their mean is the share that came."""
-    kept = np.clip(chance, SUREST, 1.0 - SUREST)
-    log_odds, shift = np.log(kept / (1.0 - kept)), 0.0
+    log_odds, shift = logit(chance), 0.0
     for _ in range(NEWTON_STEPS):
         found = sigmoid(log_odds + shift)
         shift += float(np.clip((came - found).sum() / max((found * (1.0 - found)).sum(), 1e-9), -1.0, 1.0))
     return sigmoid(log_odds + shift)
-
-
-def _loss(chance: FloatArray, came: FloatArray) -> FloatArray:
-    kept = np.clip(chance, SUREST, 1.0 - SUREST)
-    return np.asarray(-np.where(came > 0.5, np.log(kept), np.log1p(-kept)))
 
 
 def _fails(more: FloatArray, best: float) -> bool:

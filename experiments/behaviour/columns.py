@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from decision.policies.posterior import logit
 from decision.records import FloatArray, IntArray
 from experiments.behaviour.habit import Habit
 from experiments.behaviour.state import State
@@ -46,7 +47,6 @@ SPENT = (
     "purchases recently (90 days' memory)",
 )
 SOON = np.array([7.0])
-SUREST = 1e-6
 QUANTILES = (0.2, 0.4, 0.6, 0.8)
 
 
@@ -56,7 +56,6 @@ def facts(state: State, habit: Habit) -> FloatArray:
     often = state.purchases > 1
     gap = (state.tenure - state.silence) / np.maximum(state.purchases - 1.0, 1.0)
     each = state.spent / state.purchases
-    soon = np.clip(habit.buys_within(state, SOON)[:, 0], SUREST, 1.0 - SUREST)
     return np.column_stack(
         [
             np.log(state.silence),
@@ -70,7 +69,7 @@ def facts(state: State, habit: Habit) -> FloatArray:
             np.log(habit.rate(state)),
             np.log1p(state.returned / each),
             np.minimum(overdue, 4.0),
-            np.log(soon / (1.0 - soon)),
+            logit(habit.buys_within(state, SOON)[:, 0]),
         ]
     )
 

@@ -29,8 +29,13 @@ def auc(came: FloatArray, predicted: FloatArray) -> float:
 
 def log_loss(came: FloatArray, predicted: FloatArray) -> float:
     """Return the mean of -log of the probability given to what happened."""
+    return float(np.mean(log_losses(came, predicted)))
+
+
+def log_losses(came: FloatArray, predicted: FloatArray) -> FloatArray:
+    """Return -log of the probability given to what happened, [N]."""
     kept = np.clip(predicted, SUREST, 1.0 - SUREST)
-    return -float(np.mean(came * np.log(kept) + (1.0 - came) * np.log1p(-kept)))
+    return np.asarray(-(came * np.log(kept) + (1.0 - came) * np.log1p(-kept)))
 
 
 def ece(came: FloatArray, predicted: FloatArray) -> float:

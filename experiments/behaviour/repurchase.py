@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from decision.policies.posterior import sigmoid
+from decision.policies.posterior import logit, sigmoid
 from decision.records import FloatArray, IntArray
 from experiments.behaviour.columns import facts
 from experiments.behaviour.habit import Habit, fit_habit, fit_regular_habit
@@ -181,8 +181,7 @@ def fit_repurchase(journal: Journal, cut: int, *, seed: int) -> Repurchase:
 
 def averaged(chances: Sequence[FloatArray]) -> FloatArray:
     """Return the mean of probabilities on the scale of log-odds."""
-    kept = np.clip(np.stack(chances), SUREST, 1.0 - SUREST)
-    return sigmoid(np.log(kept / (1.0 - kept)).mean(axis=0))
+    return sigmoid(logit(np.stack(chances)).mean(axis=0))
 
 
 def _at(days: FloatArray, ends: FloatArray, hazards: FloatArray) -> FloatArray:
